@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * consumer.c - reading.
+ *
+ * A consumer has a reader for each of its partitions: a line in the part file
+ * that says how far it has read, and a cursor (position, offset) that always
+ * stands at the boundary of a frame, or inside a frame of several records.
+ *
+ * Reading at p, expecting offset o:
+ *
+ *	word 0 (acquire): p's stamp?  no: nothing yet, or lapped	[peek:A]
+ *	word 1: offset o?
+ *	`closed`?  then nothing counts before `complete`; the verdict decides,
+ *		and at p = end the next ring goes on, at the same p and o
+ *	ABORTED: step over
+ *	(drop) `free` at or below p: what was read is of this lap	[valid:A]
+ *
+ * A record in place is handed out before it is passed: the line moves on at
+ * the beginning of the next call, once for all frames of a call, and always
+ * before the reader finds nothing or sleeps [pass:A].
+ *
+ * A blocking reader holds room back by its line; a producer that waits for it
+ * sleeps on `room`, which the reader looks at after it passed. The others hold
+ * nothing back: they find `free` above their position, and then say exactly
+ * which offsets are gone: [o, offset at `closing`).
+ *
+ * If a consumer dies, busd clears its line and rings `room`. If it stops while
+ * blocking, producers wait for it, as it asked for.
+ */
+#define _GNU_SOURCE
+#include "reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "copy.h"
+#include "record.h"
+#include "stats.h"
+#include "wait.h"
+
+#define SPIN_NS 20000	  /* BUS_WAIT_ADAPTIVE: before sleeping */
+#define CLOCK_EVERY 64	  /* empty polls between two looks at the clock */
+#define STREAM_POLLS 8	  /* records that come within so many empty polls */
+#ifndef STREAM_PAUSES
+#define STREAM_PAUSES 4	  /* are a stream: then keep off its lines for this */
+#endif
+#define SAMPLE_MASK 63u	  /* latency: one record in 64, and the first 64 */
+
+/* ---- Laps and rolls --------------------------------------------------- */
+
+static bool lapped(const struct bus_reader *r)
+{
+	/* [valid:A] pairs [free:A]: reads of the frame come before */
+	bus_fence_acquire();
+	return bus_diff(bus_load(&r->shm_control->free.pos), r->at.pos) > 0;
+}
+
+/* Go on at the earliest there is, and remember what is gone. */
+static int lose(struct bus_consumer *c, struct bus_reader *r)
+{
+	struct bus_pair to = bus_ring_beginning(&r->place.map->ring);
+	struct bus_stats *stats =
+		&r->place.map->ring.shm_line_stats[r->place.slot];
+
+	if (bus_diff(to.off, r->off) <= 0 || bus_diff(to.pos, r->at.pos) <= 0)
+		return BUS_ECORRUPT;
+	c->lost.partition = r->place.map->partition;
+	c->lost.first = (int64_t)r->off;
+	c->lost.next = (int64_t)to.off;
+	c->has_lost = true;
+	bus_count(&stats->lost, to.off - r->off);
+	bus_count(&stats->laps, 1);
+	bus_reader_stand(r, to);
+	r->off = to.off;
+	bus_reader_pass(r);
+	return BUS_ELAPPED;
+}
+
+/* Go on in the ring behind this one; the line stays ours. */
+static int next_ring(struct bus_consumer *c, struct bus_reader *r)
+{
+	struct bus_attachment next;
+	int e = bus_attach_next(c->bus, &r->place, r->place.map->ring_seq,
+				&next);
+
+	if (e < 0)
+		return e;
+	bus_reader_move(r, &next);
+	return 0;
+}
+
+/*
+ * The ring is closed. What the verdict lists is stepped over, at the end the
+ * next ring goes on. Return: BUS_NOTHING if the frame at r->at may be read,
+ * BUS_FOUND if the reader moved, or an error.
+ */
+static int at_closed(struct bus_consumer *c, struct bus_reader *r)
+{
+	const struct bus_ring_head *h = r->shm_head;
+	uint32_t n;
+	int e;
+
+	/* [complete:B] pairs [complete:A]: end and verdict are final */
+	if (!bus_load_acquire(&h->complete)) {
+		e = bus_wait_complete(r->place.map, bus_now() + 1000000000);
+		if (e < 0)
+			return e == BUS_ETIMEDOUT ? BUS_EAGAIN : e;
+	}
+	if (bus_diff(r->at.pos, bus_load(&h->end.pos)) >= 0) {
+		if (bus_load(&h->gone))
+			return BUS_EGONE;
+		e = next_ring(c, r);
+		return e < 0 ? e : BUS_FOUND;
+	}
+	n = bus_load(&h->n_verdict);
+	for (uint32_t i = 0; i < n && i < BUS_SLOTS; i++) {
+		const struct bus_verdict *v = &h->verdict[i];
+
+		if (bus_load(&v->pos) != r->at.pos)
+			continue;
+		bus_reader_stand(r, (struct bus_pair){ bus_load(&v->next_pos),
+					       bus_load(&v->next_off) });
+		r->off = r->at.off;
+		return BUS_FOUND;
+	}
+	return BUS_NOTHING;
+}
+
+/* ---- Frames ----------------------------------------------------------- */
+
+/*
+ * Look at the frame at r->at and take its header. Return: BUS_FOUND: r->left
+ * records are to be read; BUS_NOTHING: no frame here, for whatever reason.
+ */
+static inline int take_frame(struct bus_reader *r)
+{
+	const struct bus_frame *f =
+		(const struct bus_frame *)(r->shm_data + (r->at.pos & r->mask));
+	/* [peek:A] pairs [commit:A]: all of the frame after its word 0 */
+	uint64_t w0 = bus_load_acquire(&f->word0);
+	uint64_t w1, length = bus_word0_length(w0);
+
+	if ((w0 ^ ((r->at.pos / BUS_FRAME_ALIGN) ^ r->salt) << 24) >> 24)
+		return BUS_NOTHING;
+	w1 = bus_load(&f->word1);
+	if (unlikely(bus_word1_off(w1) != r->at.off ||
+		     !bus_ring_length_ok(&r->place.map->ring, length)))
+		return BUS_NOTHING;
+	r->timestamp = (int64_t)bus_load(&f->word2);
+	r->word3 = bus_load(&f->word3);
+	r->cursor = (const uint8_t *)f + sizeof(*f);
+	r->end = (const uint8_t *)f + length;
+	r->left = bus_word1_count(w1);
+	r->next.pos = r->at.pos + bus_frame_size(length);
+	r->next.off = r->at.off + r->left;
+	r->state = bus_word0_state(w0);
+	return BUS_FOUND;
+}
+
+/*
+ * No frame at r->at: because there is none yet, because the ring went over
+ * it, or because it is closed. Return: BUS_NOTHING, BUS_FOUND if the reader moved, or
+ * an error.
+ */
+static __attribute__((noinline, cold)) int look_again(struct bus_consumer *c,
+						      struct bus_reader *r)
+{
+	if (bus_load(&r->shm_head->closed)) {
+		int e = at_closed(c, r);
+
+		if (e)
+			return e;
+	}
+	if (lapped(r))
+		return lose(c, r);
+	return BUS_NOTHING;
+}
+
+/*
+ * Have a frame with records left under the cursor. Return: BUS_FOUND,
+ * BUS_NOTHING, or an error; after BUS_ELAPPED and BUS_ECORRUPT the reader
+ * stands where it did, until stumble() moves it.
+ */
+static inline int have_frame(struct bus_consumer *c, struct bus_reader *r)
+{
+	while (!r->left) {
+		if (r->next.pos != r->at.pos)
+			r->at = r->next;
+		if (!take_frame(r))
+			return BUS_NOTHING;
+		if (unlikely(bus_load(&r->shm_head->closed))) {
+			uint64_t left = r->left;
+			int e;
+
+			r->left = 0;
+			e = at_closed(c, r);
+			if (e == BUS_FOUND)
+				continue;
+			if (e < 0)
+				return e;
+			r->left = left;
+		}
+		if (unlikely(r->state != BUS_STATE_COMMITTED)) {
+			/* its records count for offsets only */
+			r->left = 0;
+			if (lapped(r))
+				return BUS_ELAPPED;
+			r->off = r->next.off;
+		} else if (unlikely(!r->left)) {
+			return BUS_ECORRUPT;
+		}
+	}
+	return BUS_FOUND;
+}
+
+/* ---- Records ---------------------------------------------------------- */
+
+static void sample(struct bus_reader *r, int64_t timestamp)
+{
+	struct bus_stats *s = &r->place.map->ring.shm_line_stats[r->place.slot];
+
+	bus_hist_add(s, bus_realtime() - timestamp);
+}
+
+/*
+ * Decode the record under the cursor, without passing it. Everything it says
+ * was checked against the frame, and for a drop reader the frame was of this
+ * lap while it was looked at.
+ */
+static inline int decode(const struct bus_reader *r, struct bus_record *ret,
+			 const uint8_t **behind)
+{
+	ret->offset = (int64_t)r->off;
+	ret->timestamp = r->timestamp;
+	ret->partition = r->place.map->partition;
+	ret->producer = (uint32_t)(r->word3 >> 32);
+	ret->sequence = (uint32_t)r->word3 >> 4;
+	ret->position = r->at.pos;
+	if (likely(!(r->word3 & BUS_ATTR_RECORDS))) {
+		ret->value = r->cursor;
+		ret->value_size = (size_t)(r->end - r->cursor);
+		ret->key = NULL;
+		ret->key_size = 0;
+		ret->headers = NULL;
+		ret->headers_size = 0;
+		*behind = r->end;
+	} else {
+		*behind = bus_record_decode(r->cursor, r->end,
+					    r->word3 & BUS_ATTR_TIMES, ret);
+	}
+	if (!r->block && unlikely(lapped(r)))
+		return BUS_ELAPPED;
+	return likely(*behind) ? BUS_FOUND : BUS_ECORRUPT;
+}
+
+/* Pass a decoded record: the cursor stands behind it. */
+static inline void advance(struct bus_reader *r, const struct bus_record *rec,
+			   const uint8_t *behind)
+{
+	r->cursor = behind;
+	r->left--;
+	r->off++;
+	r->records++;
+	r->bytes += rec->value_size + rec->key_size;
+	if (unlikely(rec->timestamp != BUS_NO_TIMESTAMP) &&
+	    (!(r->records & SAMPLE_MASK) || r->records <= SAMPLE_MASK))
+		sample(r, rec->timestamp);
+	/* the whole frame is read: it is passed by the next call */
+	if (!r->left)
+		r->at = r->next;
+}
+
+/*
+ * Act on an error of have_frame() or decode(), now that the caller is going to
+ * hear of it: a lapped reader goes on at the earliest record there is, a
+ * record that cannot be right is stepped over with its frame.
+ */
+static int stumble(struct bus_consumer *c, struct bus_reader *r, int error)
+{
+	if (error == BUS_ELAPPED)
+		return lose(c, r);
+	if (error == BUS_ECORRUPT) {
+		r->left = 0;
+		r->off = r->next.off;
+		r->at = r->next;
+	}
+	return error;
+}
+
+/*
+ * Up to @max records of one partition. Return: their number, or an error if
+ * there are none.
+ */
+static inline int take_records(struct bus_consumer *c, struct bus_reader *r,
+			       struct bus_record *ret, size_t max)
+{
+	const uint8_t *behind = NULL;
+	size_t n = 0;
+	int e;
+
+	while (n < max) {
+		e = have_frame(c, r);
+		if (e == BUS_FOUND)
+			e = decode(r, &ret[n], &behind);
+		if (e <= 0)
+			return n ? (int)n : e;
+		advance(r, &ret[n], behind);
+		n++;
+	}
+	return (int)n;
+}
+
+void bus_reader_skip(struct bus_consumer *c, struct bus_reader *r, uint64_t off)
+{
+	struct bus_record rec;
+	const uint8_t *behind;
+
+	while (bus_diff(r->off, off) < 0) {
+		if (have_frame(c, r) != BUS_FOUND ||
+		    bus_diff(r->off, off) >= 0 ||
+		    decode(r, &rec, &behind) != BUS_FOUND)
+			return;
+		r->cursor = behind;
+		r->off++;
+		if (!--r->left)
+			r->at = r->next;
+	}
+}
+
+/* ---- Polling ---------------------------------------------------------- */
+
+/* One round over the partitions, beginning behind the last one that had some */
+static inline int poll_once(struct bus_consumer *c, struct bus_record *ret,
+			    size_t max)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < c->n_readers && n < max; i++) {
+		struct bus_reader *r = c->readers[c->turn];
+		int e = take_records(c, r, &ret[n], max - n);
+
+		if (e < 0)
+			return n ? (int)n : stumble(c, r, e);
+		n += (size_t)e;
+		if (++c->turn == c->n_readers)
+			c->turn = 0;
+	}
+	return (int)n;
+}
+
+static inline void pass_all(struct bus_consumer *c)
+{
+	for (uint32_t i = 0; i < c->n_readers; i++)
+		bus_reader_pass(c->readers[i]);
+}
+
+static void phase_all(struct bus_consumer *c, enum bus_phase phase)
+{
+	for (uint32_t i = 0; i < c->n_readers; i++)
+		bus_store(&c->readers[i]->shm_line->phase, (uint64_t)phase);
+}
+
+/* Why nothing was found. Return: BUS_NOTHING, BUS_FOUND (poll again), an error. */
+static int look_all(struct bus_consumer *c)
+{
+	for (uint32_t i = 0; i < c->n_readers; i++) {
+		int e = look_again(c, c->readers[i]);
+
+		if (e)
+			return e;
+	}
+	return bus_consumer_grow(c); /* more partitions? */
+}
+
+/* Whether a reader's next record, a lap or a roll is there to be seen. */
+bool bus_reader_ready(const struct bus_reader *r)
+{
+	const struct bus_frame *f = (const struct bus_frame *)(r->shm_data +
+						(r->next.pos & r->mask));
+	/* [peek:A] pairs [commit:A] */
+	uint64_t w0 = bus_load_acquire(&f->word0);
+
+	return r->left || bus_load(&r->shm_head->closed) ||
+	       bus_ring_stamped(&r->place.map->ring, r->next.pos, w0) ||
+	       bus_diff(bus_load(&r->shm_control->free.pos), r->next.pos) > 0;
+}
+
+static int sleep_all(struct bus_consumer *c, int64_t left)
+{
+	struct bus_sleep sleeps[BUS_BELLS_MAX];
+	int e;
+
+	for (uint32_t i = 0; i < c->n_readers; i++)
+		bus_bell_arm(&c->readers[i]->shm_bells->data, &sleeps[i]);
+	bus_membarrier();
+	for (uint32_t i = 0; i < c->n_readers; i++)
+		if (bus_reader_ready(c->readers[i]))
+			return 0;
+	for (uint32_t i = 0; i < c->n_readers; i++)
+		bus_count(&c->readers[i]
+				   ->place.map->ring
+				   .shm_line_stats[c->readers[i]->place.slot]
+				   .waits,
+			  1);
+	phase_all(c, BUS_PHASE_SLEEP);
+	e = bus_bell_sleep(sleeps, c->n_readers,
+			   left < c->sleep_bound ? left : c->sleep_bound);
+	phase_all(c, BUS_PHASE_POLL);
+	return e == -EINTR ? BUS_EINTR : 0;
+}
+
+/* How long one call has waited. */
+struct patience {
+	int64_t timeout;
+	int64_t begin, now;
+	unsigned empty;		/* polls that found nothing */
+};
+
+/*
+ * Nothing is there: wait for it, in the way that was chosen.
+ * Return: BUS_NOTHING: time is up; BUS_FOUND: look again; or an error.
+ */
+static __attribute__((noinline)) int wait_more(struct bus_consumer *c,
+					       struct patience *w)
+{
+	int e;
+
+	if (c->notify)
+		bus_notify_rearm(c);
+	e = look_all(c);
+	if (e || !w->timeout)
+		return e;
+	w->now = bus_now();
+	if (!w->begin)
+		w->begin = w->now;
+	if (w->timeout > 0 && w->now - w->begin >= w->timeout)
+		return BUS_NOTHING;
+	if (c->wait == BUS_WAIT_SPIN ||
+	    (c->wait == BUS_WAIT_ADAPTIVE && w->now - w->begin < SPIN_NS))
+		return BUS_FOUND;
+	e = sleep_all(c, w->timeout < 0 ? INT64_MAX :
+					  w->begin + w->timeout - w->now);
+	return e < 0 ? e : BUS_FOUND;
+}
+
+static inline int wait_for_records(struct bus_consumer *c, struct patience *w)
+{
+	if (w->timeout && c->wait != BUS_WAIT_SLEEP &&
+	    ++w->empty % CLOCK_EVERY) {
+		if (w->empty == 1 && c->streaming)
+			for (unsigned i = 0; i < STREAM_PAUSES; i++)
+				bus_pause();
+		return BUS_FOUND;
+	}
+	return wait_more(c, w);
+}
+
+static inline int poll_many(struct bus_consumer *c, struct bus_record *ret,
+			    size_t max, int64_t timeout)
+{
+	struct patience w = { .timeout = timeout };
+	int n;
+
+	if (unlikely(bus_forked(c->generation)))
+		return BUS_EFORKED;
+	pass_all(c);
+	for (;;) {
+		n = poll_once(c, ret, max);
+		if (likely(n)) {
+			c->streaming = w.empty < STREAM_POLLS;
+			return n;
+		}
+		n = wait_for_records(c, &w);
+		if (n <= 0)
+			return n;
+	}
+}
+
+int bus_poll(struct bus_consumer *c, struct bus_record *ret, int64_t timeout)
+{
+	return poll_many(c, ret, 1, timeout);
+}
+
+int bus_poll_many(struct bus_consumer *c, struct bus_record *ret, size_t max,
+		  int64_t timeout)
+{
+	if (unlikely(!max || max > INT32_MAX))
+		return BUS_EINVAL;
+	return poll_many(c, ret, max, timeout);
+}
+
+/* ---- Copying ---------------------------------------------------------- */
+
+/* Copy the parts of @rec into @buffer and let it point there. */
+static int copy_record(struct bus_record *rec, uint8_t *to, size_t size)
+{
+	size_t key = bus_pad8(rec->key_size);
+	size_t headers = bus_pad8(rec->headers_size);
+
+	if (likely(!key && !headers)) {
+		if (unlikely(rec->value_size > size))
+			return BUS_EMSGSIZE;
+		bus_copy(to, rec->value, rec->value_size);
+		rec->value = rec->value ? to : NULL;
+		return 0;
+	}
+	if (key + headers + bus_pad8(rec->value_size) > size)
+		return BUS_EMSGSIZE;
+	bus_copy(to, rec->key, rec->key_size);
+	rec->key = rec->key ? to : NULL;
+	to += key;
+	bus_copy(to, rec->headers, rec->headers_size);
+	rec->headers = to;
+	to += headers;
+	bus_copy(to, rec->value, rec->value_size);
+	rec->value = rec->value ? to : NULL;
+	return 0;
+}
+
+static inline int copy_from(struct bus_consumer *c, struct bus_reader *r,
+			    struct bus_record *ret, void *buffer, size_t size)
+{
+	const uint8_t *behind = NULL;
+	int e = have_frame(c, r);
+
+	if (e == BUS_FOUND)
+		e = decode(r, ret, &behind);
+	if (e <= 0)
+		return e < 0 ? stumble(c, r, e) : e;
+	e = copy_record(ret, buffer, size);
+	if (!r->block && unlikely(lapped(r)))
+		return stumble(c, r, BUS_ELAPPED);
+	if (e < 0)
+		return e;
+	advance(r, ret, behind);
+	bus_reader_pass(r);
+	return 1;
+}
+
+int bus_poll_copy(struct bus_consumer *c, struct bus_record *ret, void *buffer,
+		  size_t size, int64_t timeout)
+{
+	struct patience w = { .timeout = timeout };
+	int n;
+
+	if (unlikely(bus_forked(c->generation)))
+		return BUS_EFORKED;
+	pass_all(c);
+	for (;;) {
+		for (uint32_t i = 0; i < c->n_readers; i++) {
+			struct bus_reader *r = c->readers[c->turn];
+
+			n = copy_from(c, r, ret, buffer, size);
+			if (n)
+				return n;
+			if (++c->turn == c->n_readers)
+				c->turn = 0;
+		}
+		n = wait_for_records(c, &w);
+		if (n <= 0)
+			return n;
+	}
+}
+
+/* ---- Questions -------------------------------------------------------- */
+
+struct bus_reader *bus_reader_of(const struct bus_consumer *c,
+				 uint32_t partition)
+{
+	for (uint32_t i = 0; i < c->n_readers; i++)
+		if (c->readers[i]->place.map->partition == partition)
+			return c->readers[i];
+	return NULL;
+}
+
+int bus_record_valid(const struct bus_consumer *c, const struct bus_record *rec)
+{
+	const struct bus_reader *r = bus_reader_of(c, rec->partition);
+
+	if (!r)
+		return 0;
+	/* [valid:A] pairs [free:A] */
+	bus_fence_acquire();
+	return bus_diff(bus_load(&r->shm_control->free.pos), rec->position) <= 0;
+}
+
+int bus_consumer_lost(const struct bus_consumer *c, struct bus_lost *ret)
+{
+	if (!c->has_lost)
+		return BUS_EINVAL;
+	*ret = c->lost;
+	return 0;
+}
+
+int64_t bus_consumer_position(const struct bus_consumer *c, uint32_t partition)
+{
+	const struct bus_reader *r = bus_reader_of(c, partition);
+
+	return r ? (int64_t)r->off : BUS_ERANGE;
+}
+
+int64_t bus_consumer_lag(const struct bus_consumer *c, uint32_t partition)
+{
+	const struct bus_reader *r = bus_reader_of(c, partition);
+	int64_t lag;
+
+	if (!r)
+		return BUS_ERANGE;
+	if (bus_forked(c->generation))
+		return BUS_EFORKED;
+	lag = bus_diff(bus_ring_end(&r->place.map->ring).off, r->off);
+	return lag < 0 ? 0 : lag;
+}
+
+uint32_t bus_consumer_partitions(const struct bus_consumer *c)
+{
+	return c->n_readers;
+}
