@@ -64,7 +64,7 @@ static int lose(struct bus_consumer *c, struct bus_reader *r)
 
 	if (bus_diff(to.off, r->off) <= 0 || bus_diff(to.pos, r->at.pos) <= 0)
 		return BUS_ECORRUPT;
-	c->lost.partition = r->place.map->partition;
+	c->lost.partition = r->partition;
 	c->lost.first = (int64_t)r->off;
 	c->lost.next = (int64_t)to.off;
 	c->has_lost = true;
@@ -144,7 +144,7 @@ static inline int take_frame(struct bus_reader *r)
 		return BUS_NOTHING;
 	w1 = bus_load(&f->word1);
 	if (unlikely(bus_word1_off(w1) != r->at.off ||
-		     !bus_ring_length_ok(&r->place.map->ring, length)))
+		     length < sizeof(*f) || length > r->frame_max))
 		return BUS_NOTHING;
 	r->timestamp = (int64_t)bus_load(&f->word2);
 	r->word3 = bus_load(&f->word3);
@@ -189,15 +189,18 @@ static inline int have_frame(struct bus_consumer *c, struct bus_reader *r)
 		if (!take_frame(r))
 			return BUS_NOTHING;
 		if (unlikely(bus_load(&r->shm_head->closed))) {
+			const struct bus_pair next = r->next;
 			uint64_t left = r->left;
 			int e;
 
-			r->left = 0;
+			/* until the verdict says so it is not taken */
+			bus_reader_stand(r, r->at);
 			e = at_closed(c, r);
 			if (e == BUS_FOUND)
 				continue;
 			if (e < 0)
 				return e;
+			r->next = next;
 			r->left = left;
 		}
 		if (unlikely(r->state != BUS_STATE_COMMITTED)) {
@@ -232,7 +235,7 @@ static inline int decode(const struct bus_reader *r, struct bus_record *ret,
 {
 	ret->offset = (int64_t)r->off;
 	ret->timestamp = r->timestamp;
-	ret->partition = r->place.map->partition;
+	ret->partition = r->partition;
 	ret->producer = (uint32_t)(r->word3 >> 32);
 	ret->sequence = (uint32_t)r->word3 >> 4;
 	ret->position = r->at.pos;
@@ -253,23 +256,6 @@ static inline int decode(const struct bus_reader *r, struct bus_record *ret,
 	return likely(*behind) ? BUS_FOUND : BUS_ECORRUPT;
 }
 
-/* Pass a decoded record: the cursor stands behind it. */
-static inline void advance(struct bus_reader *r, const struct bus_record *rec,
-			   const uint8_t *behind)
-{
-	r->cursor = behind;
-	r->left--;
-	r->off++;
-	r->records++;
-	r->bytes += rec->value_size + rec->key_size;
-	if (unlikely(rec->timestamp != BUS_NO_TIMESTAMP) &&
-	    (!(r->records & SAMPLE_MASK) || r->records <= SAMPLE_MASK))
-		sample(r, rec->timestamp);
-	/* the whole frame is read: it is passed by the next call */
-	if (!r->left)
-		r->at = r->next;
-}
-
 /*
  * Act on an error of have_frame() or decode(), now that the caller is going to
  * hear of it: a lapped reader goes on at the earliest record there is, a
@@ -287,6 +273,80 @@ static int stumble(struct bus_consumer *c, struct bus_reader *r, int error)
 	return error;
 }
 
+static inline void count(struct bus_reader *r, uint64_t bytes,
+			 int64_t timestamp)
+{
+	r->records++;
+	r->bytes += bytes;
+	if (unlikely(timestamp != BUS_NO_TIMESTAMP) &&
+	    (!(r->records & SAMPLE_MASK) || r->records <= SAMPLE_MASK))
+		sample(r, timestamp);
+}
+
+/* Pass a decoded record: the cursor stands behind it. */
+static inline void advance(struct bus_reader *r, const struct bus_record *rec,
+			   const uint8_t *behind)
+{
+	r->cursor = behind;
+	r->left--;
+	r->off++;
+	/* the whole frame is read: it is passed by the next call */
+	if (!r->left)
+		r->at = r->next;
+	count(r, rec->value_size + rec->key_size, rec->timestamp);
+}
+
+/*
+ * The common case in one go: a committed frame with one bare value, the reader
+ * at its beginning. Whatever is unusual in any way is left, untouched, to
+ * have_frame() and decode().
+ */
+static inline bool take_bare(struct bus_reader *r, struct bus_record *ret)
+{
+	const uint64_t pos = r->at.pos, off = r->at.off;
+	const uint8_t *shm_f = r->shm_data + (pos & r->mask);
+	const struct bus_frame *f = (const struct bus_frame *)shm_f;
+	uint64_t w0, w3, length;
+
+	if (r->left || r->next.pos != pos)
+		return false;
+	/* [peek:A] pairs [commit:A]: all of the frame after its word 0 */
+	w0 = bus_load_acquire(&f->word0);
+	if ((w0 ^ (pos / BUS_FRAME_ALIGN ^ r->salt) << 24) >> 24)
+		return false;
+	w3 = bus_load(&f->word3);
+	length = bus_word0_length(w0);
+	if (bus_word0_state(w0) != BUS_STATE_COMMITTED ||
+	    bus_load(&f->word1) != bus_word1(off, 1) || w3 & BUS_ATTR_RECORDS ||
+	    length < sizeof(*f) || length > r->frame_max ||
+	    bus_load(&r->shm_head->closed))
+		return false;
+	ret->value = f + 1;
+	ret->value_size = length - sizeof(*f);
+	ret->key = NULL;
+	ret->key_size = 0;
+	ret->headers = NULL;
+	ret->headers_size = 0;
+	ret->offset = (int64_t)off;
+	ret->timestamp = (int64_t)bus_load(&f->word2);
+	ret->partition = r->partition;
+	ret->producer = (uint32_t)(w3 >> 32);
+	ret->sequence = (uint32_t)w3 >> 4;
+	ret->position = pos;
+	return r->block || likely(!lapped(r));
+}
+
+/* Pass what take_bare() found. */
+static inline void advance_bare(struct bus_reader *r,
+				const struct bus_record *rec)
+{
+	r->at.pos += bus_frame_size(sizeof(struct bus_frame) + rec->value_size);
+	r->at.off++;
+	r->next = r->at;
+	r->off = r->at.off;
+	count(r, rec->value_size, rec->timestamp);
+}
+
 /*
  * Up to @max records of one partition. Return: their number, or an error if
  * there are none.
@@ -299,13 +359,18 @@ static inline int take_records(struct bus_consumer *c, struct bus_reader *r,
 	int e;
 
 	while (n < max) {
+		if (likely(take_bare(r, &ret[n]))) {
+			advance_bare(r, &ret[n++]);
+			continue;
+		}
 		e = have_frame(c, r);
-		if (e == BUS_FOUND)
-			e = decode(r, &ret[n], &behind);
-		if (e <= 0)
-			return n ? (int)n : e;
-		advance(r, &ret[n], behind);
-		n++;
+		do {
+			if (e == BUS_FOUND)
+				e = decode(r, &ret[n], &behind);
+			if (e <= 0)
+				return n ? (int)n : e;
+			advance(r, &ret[n++], behind);
+		} while (r->left && n < max);
 	}
 	return (int)n;
 }
@@ -521,18 +586,24 @@ static inline int copy_from(struct bus_consumer *c, struct bus_reader *r,
 			    struct bus_record *ret, void *buffer, size_t size)
 {
 	const uint8_t *behind = NULL;
-	int e = have_frame(c, r);
+	int e = BUS_FOUND;
 
-	if (e == BUS_FOUND)
-		e = decode(r, ret, &behind);
-	if (e <= 0)
-		return e < 0 ? stumble(c, r, e) : e;
+	if (unlikely(!take_bare(r, ret))) {
+		e = have_frame(c, r);
+		if (e == BUS_FOUND)
+			e = decode(r, ret, &behind);
+		if (e <= 0)
+			return e < 0 ? stumble(c, r, e) : e;
+	}
 	e = copy_record(ret, buffer, size);
 	if (!r->block && unlikely(lapped(r)))
 		return stumble(c, r, BUS_ELAPPED);
-	if (e < 0)
+	if (unlikely(e < 0))
 		return e;
-	advance(r, ret, behind);
+	if (likely(!behind))
+		advance_bare(r, ret);
+	else
+		advance(r, ret, behind);
 	bus_reader_pass(r);
 	return 1;
 }
@@ -568,7 +639,7 @@ struct bus_reader *bus_reader_of(const struct bus_consumer *c,
 				 uint32_t partition)
 {
 	for (uint32_t i = 0; i < c->n_readers; i++)
-		if (c->readers[i]->place.map->partition == partition)
+		if (c->readers[i]->partition == partition)
 			return c->readers[i];
 	return NULL;
 }

@@ -17,7 +17,7 @@
 #include "atomic.h"
 
 #ifdef BUS_TSAN
-__attribute__((no_sanitize("thread"), noinline)) static void
+__attribute__((no_sanitize("thread"), noinline, unused)) static void
 bus_copy(void *to, const void *from, size_t size)
 {
 	volatile uint8_t *t = to;
@@ -27,6 +27,10 @@ bus_copy(void *to, const void *from, size_t size)
 		*t++ = *f++;
 }
 #else
+/* 16 bytes at any address, in a register. */
+typedef long long bus_vector
+	__attribute__((vector_size(16), aligned(1), may_alias));
+
 /*
  * Most records are small: two overlapping moves of a fixed size each beat the
  * call of memcpy, which has to find the size out anew.
@@ -36,31 +40,38 @@ static inline void bus_copy(void *to, const void *from, size_t size)
 	uint8_t *t = to;
 	const uint8_t *f = from;
 
-#define TWO_MOVES(n)                                                           \
+#define TWO_MOVES(type)                                                        \
 	do {                                                                   \
-		struct {                                                       \
-			uint8_t b[n];                                          \
-		} first, last;                                                 \
-		memcpy(&first, f, n);                                          \
-		memcpy(&last, f + size - (n), n);                              \
-		memcpy(t, &first, n);                                          \
-		memcpy(t + size - (n), &last, n);                              \
+		type first, last;                                              \
+		memcpy(&first, f, sizeof(type));                               \
+		memcpy(&last, f + size - sizeof(type), sizeof(type));          \
+		memcpy(t, &first, sizeof(type));                               \
+		memcpy(t + size - sizeof(type), &last, sizeof(type));          \
 	} while (0)
 
-	if (size > 64)
+	if (size > 64) {
 		memcpy(t, f, size);
-	else if (size >= 32)
-		TWO_MOVES(32);
-	else if (size >= 16)
-		TWO_MOVES(16);
-	else if (size >= 8)
-		TWO_MOVES(8);
-	else if (size >= 4)
-		TWO_MOVES(4);
-	else if (size >= 2)
-		TWO_MOVES(2);
-	else if (size)
+	} else if (size >= 32) {
+		bus_vector a = *(const bus_vector *)f;
+		bus_vector b = *(const bus_vector *)(f + 16);
+		bus_vector c = *(const bus_vector *)(f + size - 32);
+		bus_vector d = *(const bus_vector *)(f + size - 16);
+
+		*(bus_vector *)t = a;
+		*(bus_vector *)(t + 16) = b;
+		*(bus_vector *)(t + size - 32) = c;
+		*(bus_vector *)(t + size - 16) = d;
+	} else if (size >= 16) {
+		TWO_MOVES(bus_vector);
+	} else if (size >= 8) {
+		TWO_MOVES(uint64_t);
+	} else if (size >= 4) {
+		TWO_MOVES(uint32_t);
+	} else if (size >= 2) {
+		TWO_MOVES(uint16_t);
+	} else if (size) {
 		*t = *f;
+	}
 #undef TWO_MOVES
 }
 #endif

@@ -75,6 +75,7 @@ struct lane {
 	/* what every send needs, copied out of the mapping */
 	uint8_t *shm_data;
 	uint64_t mask;
+	uint64_t salt;
 	uint64_t border;	/* bits of a position that name its sixteenth */
 	uint64_t frame_max;
 	uint64_t room;		/* there is room up to here */
@@ -114,6 +115,7 @@ static void lane_start(struct lane *l)
 
 	l->shm_data = ring->shm_data;
 	l->mask = ring->mask;
+	l->salt = ring->salt;
 	l->border = ~(ring->size / BUS_MARKS - 1);
 	l->frame_max = ring->frame_max;
 	l->shm_slot = &ring->shm_slot[l->place.slot];
@@ -273,21 +275,30 @@ static int wait_for_room(struct bus_producer *p, struct lane *l, uint64_t size)
 
 /* ---- Claim ------------------------------------------------------------ */
 
-static void put_header(const struct lane *l, const struct claim *c,
-		       uint64_t stamp_and_length, unsigned state)
+static inline struct bus_frame *frame_at(const struct lane *l, uint64_t pos)
 {
-	struct bus_frame *f = bus_ring_frame(&l->place.map->ring, c->at.pos);
+	return (struct bus_frame *)(l->shm_data + (pos & l->mask));
+}
+
+static inline uint8_t *payload_of(const struct lane *l, const struct claim *c)
+{
+	return (uint8_t *)(frame_at(l, c->at.pos) + 1);
+}
+
+static inline void resolve(const struct lane *l, const struct claim *c,
+			   unsigned state)
+{
+	struct bus_frame *f = frame_at(l, c->at.pos);
+	uint64_t stamp = (c->at.pos / BUS_FRAME_ALIGN ^ l->salt) << 24;
 
 	bus_store(&f->word1, bus_word1(c->at.off, c->count));
 	/* [commit:A] pairs [peek:A]: all of the frame before its word 0 */
-	bus_store_release(&f->word0, stamp_and_length | state);
+	bus_store_release(&f->word0, stamp | c->length << 2 | state);
 }
 
 static void abort_claim(struct lane *l, const struct claim *c)
 {
-	put_header(l, c,
-		   bus_ring_word0(&l->place.map->ring, c->at.pos, c->length, 0),
-		   BUS_STATE_ABORTED);
+	resolve(l, c, BUS_STATE_ABORTED);
 	bus_barrier();
 	/* [pin:A] pairs [pin:B]: resolved before the pin is gone */
 	bus_store_release(&l->shm_slot->pin, BUS_PIN_OFFLINE);
@@ -371,7 +382,7 @@ static int too_large(const struct bus_producer *p, const struct lane *l,
 
 /* Whatever keeps a claim from the straight path; then it is tried again. */
 static __attribute__((noinline, cold)) int
-claim_slow(struct bus_producer *p, struct lane *l, struct claim *c)
+claim_slow(struct bus_producer *p, struct lane *l, const struct claim *c)
 {
 	if (l->unknown)
 		return settle_unknown(p, l);
@@ -386,13 +397,15 @@ claim_slow(struct bus_producer *p, struct lane *l, struct claim *c)
 	return wait_for_room(p, l, c->size);
 }
 
-static inline bool claim_one(const struct lane *l, struct claim *c)
+static inline __attribute__((always_inline)) bool
+claim_one(const struct lane *l, struct claim *c)
 {
 	c->at = l->at;
 	return likely(bus_diff(l->at.pos + c->size, l->room) <= 0);
 }
 
-static inline bool claim_many(struct lane *l, struct claim *c)
+static inline __attribute__((always_inline)) bool
+claim_many(struct lane *l, struct claim *c)
 {
 	struct bus_slot *s = l->shm_slot;
 	struct bus_pair tail, next;
@@ -425,16 +438,19 @@ static inline bool claim_many(struct lane *l, struct claim *c)
 }
 
 /*
- * Find the frame of @c, whose length and count are set.
+ * Find the frame of @c, whose length and count are set. Inlined with all that
+ * it leads to on the straight path, so that the claim stays in registers; the
+ * other paths work on a copy, for the same reason.
  * Return: 0, and c->at is ours; or why not.
  */
-static inline int claim(struct bus_producer *p, struct lane *l, struct claim *c)
+static inline __attribute__((always_inline)) int claim(struct bus_producer *p, struct lane *l, struct claim *c)
 {
 	bus_store(&l->shm_slot->phase, (uint64_t)BUS_PHASE_SEND);
 	c->size = bus_frame_size(c->length);
 	while (unlikely(c->size > l->frame_max || l->unknown) ||
 	       !(l->one ? claim_one(l, c) : claim_many(l, c))) {
-		int r = claim_slow(p, l, c);
+		struct claim copy = *c;
+		int r = claim_slow(p, l, &copy);
 
 		if (r < 0) {
 			bus_store(&l->shm_slot->phase,
@@ -447,15 +463,11 @@ static inline int claim(struct bus_producer *p, struct lane *l, struct claim *c)
 
 /* ---- Commit ----------------------------------------------------------- */
 
-static inline void ring_bells(struct lane *l)
+static __attribute__((noinline, cold)) void ring_armed(const struct lane *l)
 {
 	struct bus_bells *b = l->shm_bells;
 	unsigned n = 0;
 
-	bus_barrier();
-	if (likely(!((bus_load(&b->data) | bus_load(&b->room)) &
-		     BUS_BELL_ARMED)))
-		return;
 	if (bus_bell_armed(&b->data))
 		n += (unsigned)bus_bell_ring(&b->data);
 	if (bus_bell_armed(&b->room))
@@ -463,8 +475,19 @@ static inline void ring_bells(struct lane *l)
 	bus_count(&l->place.map->ring.shm_slot_stats[l->place.slot].wakes, n);
 }
 
+static inline void ring_bells(const struct lane *l)
+{
+	const struct bus_bells *b = l->shm_bells;
+
+	bus_barrier();
+	if (unlikely((bus_load(&b->data) | bus_load(&b->room)) &
+		     BUS_BELL_ARMED))
+		ring_armed(l);
+}
+
 /* The frame counts: let go of it, count it, wake who sleeps. */
-static inline int64_t finish(struct lane *l, const struct claim *c)
+static inline __attribute__((always_inline)) int64_t
+finish(struct lane *l, const struct claim *c)
 {
 	struct bus_slot *s = l->shm_slot;
 
@@ -492,7 +515,7 @@ static inline int64_t finish(struct lane *l, const struct claim *c)
 
 static inline void fill_header(struct lane *l, const struct claim *c)
 {
-	struct bus_frame *f = bus_ring_frame(&l->place.map->ring, c->at.pos);
+	struct bus_frame *f = frame_at(l, c->at.pos);
 	uint64_t sequence = l->sequence++ << 4 & UINT32_MAX;
 
 	bus_store(&f->word2, c->timestamp);
@@ -508,8 +531,7 @@ static int64_t commit(struct bus_producer *p, struct lane *l, struct claim *c);
 static __attribute__((noinline, cold)) int64_t
 commit_closed(struct bus_producer *p, struct lane *l, struct claim *c)
 {
-	const uint8_t *payload =
-		(const uint8_t *)bus_ring_frame(&l->place.map->ring, c->at.pos);
+	const uint8_t *payload = payload_of(l, c);
 	int64_t until = deadline(p, l), ret;
 	struct bus_attachment old;
 	int r = bus_wait_complete(l->place.map, until);
@@ -527,10 +549,7 @@ commit_closed(struct bus_producer *p, struct lane *l, struct claim *c)
 		return r == BUS_EGONE ? BUS_EGONE : BUS_EFENCED;
 	ret = claim(p, l, c);
 	if (!ret) {
-		bus_copy((uint8_t *)bus_ring_frame(&l->place.map->ring,
-						   c->at.pos) +
-				 sizeof(struct bus_frame),
-			 payload + sizeof(struct bus_frame),
+		bus_copy(payload_of(l, c), payload,
 			 c->length - sizeof(struct bus_frame));
 		fill_header(l, c);
 		ret = commit(p, l, c);
@@ -546,26 +565,26 @@ commit_closed(struct bus_producer *p, struct lane *l, struct claim *c)
  */
 static inline void prefetch_next(const struct lane *l, const struct claim *c)
 {
-	const uint8_t *next = (const uint8_t *)bus_ring_frame(
-		&l->place.map->ring, c->at.pos + c->size);
+	const uint8_t *next =
+		(const uint8_t *)frame_at(l, c->at.pos + c->size);
 	uint64_t n = c->size < PREFETCH_BYTES ? c->size : PREFETCH_BYTES;
 
 	for (uint64_t i = 0; i < n; i += BUS_LINE)
 		bus_prefetch_write(next + i);
 }
 
-static inline int64_t commit_fast(struct bus_producer *p, struct lane *l,
-				  struct claim *c)
+static inline __attribute__((always_inline)) int64_t
+commit_fast(struct bus_producer *p, struct lane *l, const struct claim *c)
 {
-	const struct bus_ring *ring = &l->place.map->ring;
-
-	put_header(l, c, bus_ring_word0(ring, c->at.pos, c->length, 0),
-		   BUS_STATE_COMMITTED);
+	resolve(l, c, BUS_STATE_COMMITTED);
 	prefetch_next(l, c);
 	bus_barrier();
 	/* [closed:B] pairs [closed:A]: busd's membarrier is between them */
-	if (unlikely(bus_load(&l->shm_head->closed)))
-		return commit_closed(p, l, c);
+	if (unlikely(bus_load(&l->shm_head->closed))) {
+		struct claim copy = *c;
+
+		return commit_closed(p, l, &copy);
+	}
 	return finish(l, c);
 }
 
@@ -653,12 +672,6 @@ static int usable(const struct bus_producer *p)
 }
 
 /* ---- Sending ---------------------------------------------------------- */
-
-static uint8_t *payload_of(const struct lane *l, const struct claim *c)
-{
-	return (uint8_t *)bus_ring_frame(&l->place.map->ring, c->at.pos) +
-	       sizeof(struct bus_frame);
-}
 
 int64_t bus_send(struct bus_producer *p, const void *value, size_t size)
 {

@@ -28,6 +28,8 @@ struct bus_reader {
 	const uint8_t *shm_data;
 	uint64_t mask;
 	uint64_t salt;
+	uint64_t frame_max;
+	uint32_t partition;
 	const struct bus_ring_control *shm_control;
 	const struct bus_ring_head *shm_head;
 	struct bus_bells *shm_bells;
@@ -102,6 +104,8 @@ static inline void bus_reader_move(struct bus_reader *r,
 	r->shm_data = ring->shm_data;
 	r->mask = ring->mask;
 	r->salt = ring->salt;
+	r->frame_max = ring->frame_max;
+	r->partition = to->map->partition;
 	r->shm_control = ring->shm_control;
 	r->shm_head = ring->shm_head;
 	r->shm_bells = ring->shm_bells;
