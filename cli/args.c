@@ -159,10 +159,15 @@ int cli_args_next(struct cli_args *args)
 		case 'h':
 			print_help(args->usage);
 		case OPTION_DIR:
+			if (!*optarg)
+				cli_args_wrong(args, "--dir: no directory");
 			args->dir = optarg;
 			break;
 		default:
 			args->option = find_option(args->usage->options, code);
+			/* -w=2 is meant as --watch=2 is. */
+			if (optarg && *args->option->arg == '[')
+				args->value += *optarg == '=';
 			return code;
 		}
 	}

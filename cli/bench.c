@@ -189,12 +189,34 @@ static int run_rows(struct run *run, const struct cli_args *args)
 	return r;
 }
 
+/* Is there an instance in the directory that the user gave? */
+static int look_at_dir(const char *dir)
+{
+	CLI_CLEANUP(cli_bus_closep) struct bus *bus = NULL;
+
+	return dir ? cli_open(dir, &bus) : CLI_OK;
+}
+
+static int say_end(const struct run *run, int error)
+{
+	if (!error)
+		return CLI_OK;
+	if (error != -EINTR)
+		return cli_error("%s", bench_error());
+	fprintf(stderr, "bus bench: ended early, %zu lines done\n",
+		run->n_lines);
+	return CLI_OK;
+}
+
 static int run_all(struct run *run, const struct cli_args *args)
 {
 	struct bench_instance instance = { 0 };
 	sigset_t mask;
-	int r = bench_error_init(), end;
+	int r = look_at_dir(args->dir), end;
 
+	if (r)
+		return r;
+	r = bench_error_init();
 	if (r)
 		return cli_fail(r, NULL, "no shared memory");
 	bench_signals_block(&mask);
@@ -208,14 +230,7 @@ static int run_all(struct run *run, const struct cli_args *args)
 		r = run_rows(run, args);
 	end = bench_instance_stop(&instance);
 	bench_result_free(run->result);
-	if (r == -EINTR) {
-		fprintf(stderr, "bus bench: ended early, %zu lines done\n",
-			run->n_lines);
-		return CLI_OK;
-	}
-	if (r || end)
-		return cli_error("%s", bench_error());
-	return CLI_OK;
+	return say_end(run, r ? r : end);
 }
 
 int cli_bench(int argc, char **argv)

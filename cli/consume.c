@@ -86,6 +86,7 @@ struct consume {
 	char *buffer;
 	size_t buffer_size;
 	uint64_t n_read, bytes, n_lost;
+	struct bus_lost lost;	/* not said yet */
 	int64_t started;
 	bool idle;		/* there was nothing to read */
 	int64_t idle_since;	/* CLOCK_MONOTONIC, as started */
@@ -126,6 +127,10 @@ static void parse_partitions(struct consume *c, const struct cli_args *args)
 		if (c->options.n_partitions == BUS_PARTITIONS_MAX)
 			cli_args_wrong(args, "--partition: more than %d",
 				       BUS_PARTITIONS_MAX);
+		for (size_t i = 0; i < c->options.n_partitions; i++)
+			if (c->partitions[i] == n)
+				cli_args_wrong(args, "--partition: %lu twice",
+					       n);
 		c->partitions[c->options.n_partitions++] = (uint32_t)n;
 		if (!*end)
 			break;
@@ -259,19 +264,36 @@ static bool reader_left(void)
 
 /* ---- Reading ---------------------------------------------------------- */
 
+/* Say what was lost, once it is known how much it is in one piece. */
 static void say_lost(struct consume *c)
+{
+	struct bus_lost *l = &c->lost;
+
+	if (l->next == l->first)
+		return;
+	cli_error("%s partition %u: lost %" PRId64 " records, offsets %" PRId64
+		  " to %" PRId64 ": producers went over them",
+		  c->topic, l->partition, l->next - l->first, l->first,
+		  l->next - 1);
+	if (!c->n_lost)
+		cli_hint(
+			"read faster, enlarge ring.bytes, or give --slow block");
+	c->n_lost += (uint64_t)(l->next - l->first);
+	*l = (struct bus_lost){ 0 };
+}
+
+/* A fast producer laps a reader again and again: join what is one piece. */
+static void note_lost(struct consume *c)
 {
 	struct bus_lost l;
 
 	if (bus_consumer_lost(c->consumer, &l) < 0)
 		return;
-	c->n_lost += (uint64_t)(l.next - l.first);
-	cli_error("%s partition %u: lost %" PRId64 " records, offsets %" PRId64
-		  " to %" PRId64 ": producers went over them",
-		  c->topic, l.partition, l.next - l.first, l.first, l.next - 1);
-	if (c->n_lost == (uint64_t)(l.next - l.first))
-		cli_hint(
-			"read faster, enlarge ring.bytes, or give --slow block");
+	if (l.partition != c->lost.partition || l.first != c->lost.next) {
+		say_lost(c);
+		c->lost = l;
+	}
+	c->lost.next = l.next;
 }
 
 /* bus_poll_copy() into a buffer that grows as it must. */
@@ -313,6 +335,7 @@ static int next(struct consume *c, struct bus_record *ret)
 		if (!c->idle)
 			c->idle_since = cli_now(CLOCK_MONOTONIC);
 		c->idle = true;
+		say_lost(c);
 		if (fflush(stdout) || (c->until_end && at_ends(c)))
 			return 0;
 		if (c->timeout && time_left(c) < wait)
@@ -348,7 +371,7 @@ static int step(struct consume *c)
 	if (r == 1)
 		print(c, &record);
 	else if (r == BUS_ELAPPED)
-		say_lost(c);
+		note_lost(c);
 	else if (r < 0 && r != BUS_EINTR)
 		return cli_fail(r, c->topic, "cannot read '%s' any further",
 				c->topic);
@@ -388,7 +411,8 @@ static int run(struct consume *c, struct bus *bus)
 	r = c->until_end && at_ends(c) ? CLI_OK : -1;
 	while (r < 0)
 		r = step(c);
-	if (r == CLI_OK && c->n_lost)
+	say_lost(c);
+	if ((r == CLI_OK || r == CLI_SHORT) && c->n_lost)
 		r = CLI_LOST;
 	r = cli_finish(r);
 	if (c->verbose || cli_signals_caught())

@@ -6,6 +6,7 @@
  * that it cannot hit, nor the wait be for, anybody else.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -84,6 +85,22 @@ static int end(const char *dir, const struct bus_status *s, int64_t timeout)
 	return cli_finish(r);
 }
 
+/* Like cli_open(), but the remedy is not to start it. */
+static int open_instance(const char *dir, struct bus **ret)
+{
+	struct bus_options options = { .size = sizeof(options), .dir = dir };
+	char path[PATH_MAX] = "";
+	int r = bus_open(&options, ret);
+
+	if (r != BUS_ENODIR && r != BUS_ECONNREFUSED)
+		return r < 0 ? cli_fail(r, NULL, "cannot open the bus") : 0;
+	bus_find_dir(dir, path, sizeof(path));
+	cli_error("nothing to end: busd is not running in %s", path);
+	if (!dir)
+		cli_hint("if it is elsewhere: bus down --dir DIR");
+	return CLI_NO_BUS;
+}
+
 int cli_down(int argc, char **argv)
 {
 	CLI_CLEANUP(cli_bus_closep) struct bus *bus = NULL;
@@ -95,7 +112,7 @@ int cli_down(int argc, char **argv)
 	cli_args_init(&args, &usage, argc, argv);
 	while (cli_args_next(&args) >= 0)
 		timeout = cli_args_duration(&args);
-	r = cli_open(args.dir, &bus);
+	r = open_instance(args.dir, &bus);
 	if (r)
 		return r;
 	r = bus_status(bus, &status);

@@ -6,9 +6,11 @@
  * --dir may stand before any of them; it is put behind the verb, where the
  * verb's own parser finds it.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "report.h"
@@ -200,12 +202,27 @@ static int global_option(char **argv, const char **dir, int *code)
 	return -1;
 }
 
+/*
+ * A descriptor 0 to 2 that is closed would be given to the next socket or
+ * file, and our output go there. Open each the wrong way round, so that using
+ * it fails.
+ */
+static void occupy_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null",
+			 fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(CLI_ERROR);
+}
+
 int main(int argc, char **argv)
 {
 	const char *dir = NULL, *name;
 	const struct verb *v;
 	int i = 1, n, code;
 
+	occupy_standard_fds();
 	while ((n = global_option(argv + i, &dir, &code)) > 0)
 		i += n;
 	if (n < 0)

@@ -263,7 +263,8 @@ static int fail_too_large(struct produce *p, size_t size)
 		  " (max.message.bytes)",
 		  p->n_sent + 1, size, p->topic, max);
 	if (size > CLI_INPUT_MAX - 256)
-		cli_hint("no topic takes 4 MiB or more: cut it into parts");
+		cli_hint(
+			"no topic takes 4 MiB: cut it into parts (is --delimiter right?)");
 	else if (ring < ring_for(size))
 		cli_hint(
 			"raise it: bus topic alter %s max.message.bytes=%zu ring.bytes=%" PRIu64,
@@ -288,9 +289,9 @@ static int fail_send(struct produce *p, const struct bus_message *m, int error)
 {
 	int r;
 
-	end_progress(p);
 	if (error == BUS_EMSGSIZE)
 		return fail_too_large(p, message_size(m));
+	end_progress(p);
 	r = cli_fail(error, p->topic, "cannot send record %" PRIu64 " to '%s'",
 		     p->n_sent + 1, p->topic);
 	say_sent_before(p);
@@ -339,10 +340,9 @@ static int flush(struct produce *p)
 		else if (r == BUS_EMSGSIZE || r == BUS_EINVAL)
 			r = 0;
 	}
-	for (; i < n && r == 0; i++) {
+	while (i < n && r == 0) {
 		r = send_some(p, &p->batch[i], 1);
-		if (r < 0)
-			break;
+		i += r == 0;
 	}
 	if (r == BUS_EINTR)
 		return -EINTR;
@@ -450,10 +450,8 @@ static int send_input(struct produce *p, int fd)
 		r = cli_input_fill(&in);
 		if (r == -EINTR)
 			continue;
-		if (r == -EMSGSIZE) {
-			end_progress(p);
+		if (r == -EMSGSIZE)
 			return fail_too_large(p, in.end - in.begin);
-		}
 		if (r < 0)
 			return cli_error("cannot read %s: %s",
 					 p->file ? p->file : "standard input",

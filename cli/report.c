@@ -73,7 +73,19 @@ static int exit_code(int error)
 	}
 }
 
-/* " --dir DIR", if the user gave one, as part of a line to type. */
+static void find_cause(int error, const char **cause, const char **remedy)
+{
+	*cause = strerror(-error);
+	*remedy = "";
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		if (causes[i].error == error) {
+			*cause = causes[i].cause;
+			*remedy = causes[i].remedy;
+		}
+	}
+}
+
+/* A line that can be typed as it is, wherever there is one. */
 static void print_remedy(int error, const char *topic, const char *remedy)
 {
 	const char *flag = given_dir ? " --dir " : "";
@@ -82,6 +94,11 @@ static void print_remedy(int error, const char *topic, const char *remedy)
 	if (error == BUS_ENOENT && topic)
 		cli_hint("create it: bus topic create %s%s%s", topic, flag,
 			 dir);
+	else if (error == BUS_ERANGE && topic)
+		cli_hint("see what there is: bus stat %s%s%s", topic, flag,
+			 dir);
+	else if (error == BUS_EGONE)
+		cli_hint("see what there is: bus status, bus topic list");
 	else if (exit_code(error) == CLI_NO_BUS)
 		cli_hint("start it: bus up%s%s", flag, dir);
 	else if (*remedy)
@@ -91,20 +108,22 @@ static void print_remedy(int error, const char *topic, const char *remedy)
 int cli_fail(int error, const char *topic, const char *format, ...)
 {
 	const char *detail = bus_detail();
-	const char *cause = strerror(-error), *remedy = "";
+	const char *cause, *remedy;
 	va_list args;
 
-	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
-		if (causes[i].error == error) {
-			cause = causes[i].cause;
-			remedy = causes[i].remedy;
-			break;
-		}
-	}
+	find_cause(error, &cause, &remedy);
+	/* A detail says what is in range. */
+	if (error == BUS_ERANGE && *detail)
+		remedy = "";
 	va_start(args, format);
 	print("bus: ", format, args);
 	va_end(args);
-	fprintf(stderr, ": %s%s%s\n", cause, *detail ? ": " : "", detail);
+	if (!*detail || error == BUS_ENOENT)
+		fprintf(stderr, ": %s\n", cause);
+	else if (exit_code(error) == CLI_NO_BUS)
+		fprintf(stderr, ": %s: %s\n", cause, detail);
+	else
+		fprintf(stderr, ": %s\n", detail);
 	print_remedy(error, topic, remedy);
 	return exit_code(error);
 }

@@ -390,7 +390,7 @@ static int look(struct stat *s, char **topics, int n)
 		r = look_at(s, topics, n);
 		if (s->interval && isatty(STDOUT_FILENO))
 			fputs("\033[H\033[2J", stdout);
-		print_table(&s->partitions, true);
+		print_table(&s->partitions, !r);
 		print_table(&s->producers, false);
 		print_table(&s->consumers, false);
 	}

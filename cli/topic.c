@@ -131,6 +131,14 @@ static uint32_t parse_topic(struct cli_args *args,
 	return partitions;
 }
 
+/* What is out of range here is a setting, and the detail says all about it. */
+static int fail(int error, const char *name, const char *what)
+{
+	const char *topic = error == BUS_ENOENT ? name : NULL;
+
+	return cli_fail(error, topic, "cannot %s topic '%s'", what, name);
+}
+
 int cli_topic_create(int argc, char **argv)
 {
 	CLI_CLEANUP(cli_bus_closep) struct bus *bus = NULL;
@@ -148,7 +156,7 @@ int cli_topic_create(int argc, char **argv)
 	r = bus_topic_create(bus, name, partitions,
 			     (const char *const *)args.words + 1);
 	if (r < 0)
-		return cli_fail(r, name, "cannot create topic '%s'", name);
+		return fail(r, name, "create");
 	say_done(bus, name, was_there ? "there already:" : "created");
 	return cli_finish(CLI_OK);
 }
@@ -171,7 +179,7 @@ int cli_topic_alter(int argc, char **argv)
 	r = bus_topic_alter(bus, name, partitions,
 			    (const char *const *)args.words + 1);
 	if (r < 0)
-		return cli_fail(r, name, "cannot alter topic '%s'", name);
+		return fail(r, name, "alter");
 	say_done(bus, name, "altered");
 	return cli_finish(CLI_OK);
 }

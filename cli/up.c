@@ -2,7 +2,7 @@
 /*
  * up.c - bus up: start busd and come back when it serves.
  *
- * busd runs in a session of its own, with nothing of the caller's terminal:
+ * busd is detached, with nothing of the caller's terminal:
  * standard input is /dev/null, output goes to DIR/busd.log. It says on a pipe
  * that it is ready, or why it cannot be; that line is passed on as it is.
  */
@@ -66,10 +66,16 @@ static void find_busd(char path[PATH_MAX])
 	strcpy(path, "busd");
 }
 
-static int make_dir(const char *dir)
+/* Make it, and its path absolute: busd does not stay in our directory, and
+ * the line that says where the bus is holds everywhere. */
+static int make_dir(char dir[PATH_MAX])
 {
-	if (!mkdir(dir, 0700) || errno == EEXIST)
+	char path[PATH_MAX];
+
+	if ((!mkdir(dir, 0700) || errno == EEXIST) && realpath(dir, path)) {
+		strcpy(dir, path);
 		return 0;
+	}
 	cli_error("cannot create the directory %s: %s", dir, strerror(errno));
 	cli_hint("choose another one: bus up --dir DIR (or set BUS_DIR)");
 	return CLI_ERROR;
@@ -131,6 +137,8 @@ static void detach(const char *dir)
 	int in = open("/dev/null", O_RDWR), out;
 
 	setsid();
+	if (chdir("/")) /* do not keep a file system from being unmounted */
+		perror("/");
 	snprintf(log, sizeof(log), "%s/busd.log", dir);
 	out = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (out < 0)
@@ -189,13 +197,32 @@ static bool read_answer(int fd, char *text, size_t size)
 	return n > 0;
 }
 
+/* Somebody else may be starting one at the same time: the one who holds the
+ * lock serves in a moment. */
+static struct bus *open_other(const char *dir)
+{
+	struct bus_options options = { .size = sizeof(options), .dir = dir };
+	char lock[PATH_MAX + 16];
+	struct bus *bus;
+
+	snprintf(lock, sizeof(lock), "%s/busd.lock", dir);
+	for (int i = 0; i < 25 && !access(lock, F_OK); i++) {
+		if (bus_open(&options, &bus) == 0)
+			return bus;
+		usleep(20000);
+	}
+	return NULL;
+}
+
 static int say_failed(pid_t pid, const char *dir, const char *text)
 {
+	CLI_CLEANUP(cli_bus_closep) struct bus *bus = NULL;
 	int status;
 
 	if (*text) {
 		waitpid(pid, &status, 0);
-		return cli_error("%s", text);
+		bus = open_other(dir);
+		return bus ? say_running(bus) : cli_error("%s", text);
 	}
 	if (waitpid(pid, &status, WNOHANG) == pid)
 		cli_error("busd ended with %s %d before it was ready",

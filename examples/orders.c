@@ -36,8 +36,8 @@
 #define TOPIC "orders"
 #define PARTITIONS 4
 #define CUSTOMERS 100000	/* customer numbers have five digits */
-#define LINE 27			/* characters of an order */
-#define KEY 5			/* of which the customer number */
+#define LINE 26			/* characters of an order */
+#define KEY 5			/* of which the customer, behind a blank */
 #define SECOND INT64_C(1000000000)
 #define PATIENCE (10 * SECOND)	/* of a reader without anything to read */
 #define NONE (-1)
@@ -213,7 +213,7 @@ static void send_all(int signal, int64_t span)
 		if (now(CLOCK_MONOTONIC) < due)
 			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t,
 					NULL);
-		m.key = shop.orders[i].line;
+		m.key = shop.orders[i].line + 1;
 		m.key_size = KEY;
 		m.value = shop.orders[i].line;
 		m.value_size = LINE;
