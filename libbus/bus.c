@@ -4,6 +4,7 @@
  */
 #include <bus/bus.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static int has_instance(const char *dir)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, BUS_SOCKET_NAME);
-	return !stat(path, &st);
+	/* Where we may not look there may be one: connecting tells. */
+	return !stat(path, &st) || errno == EACCES;
 }
 
 static int give(const char *dir, const char *sub, char *path, size_t size)
@@ -60,9 +62,12 @@ int bus_find_dir(const char *dir, char *path, size_t size)
 
 int bus_open(const struct bus_options *options, struct bus **ret)
 {
-	struct bus *bus = calloc(1, sizeof(*bus));
+	struct bus *bus;
 	int r;
 
+	if (options && options->size != sizeof(*options))
+		return BUS_EINVAL;
+	bus = calloc(1, sizeof(*bus));
 	if (!bus)
 		return BUS_ENOMEM;
 	bus_detail_set("%s", "");

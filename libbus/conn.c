@@ -188,7 +188,9 @@ int bus_conn_call(struct bus_conn *conn, struct bus_msg *msg, int *fds)
 	int got[BUS_WIRE_FDS];
 	int r;
 
-	detail[0] = '\0';
+	/* Giving back is part of calls that failed: their words stay. */
+	if (msg->type != BUS_MSG_DETACH)
+		detail[0] = '\0';
 	pthread_mutex_lock(&conn->lock);
 	ask.request = ++conn->request;
 	r = send_packet(conn->fd, &ask);

@@ -670,19 +670,6 @@ int64_t bus_consumer_position(const struct bus_consumer *c, uint32_t partition)
 	return r ? (int64_t)r->off : BUS_ERANGE;
 }
 
-int64_t bus_consumer_lag(const struct bus_consumer *c, uint32_t partition)
-{
-	const struct bus_reader *r = bus_reader_of(c, partition);
-	int64_t lag;
-
-	if (!r)
-		return BUS_ERANGE;
-	if (bus_forked(c->generation))
-		return BUS_EFORKED;
-	lag = bus_diff(bus_ring_end(&r->place.map->ring).off, r->off);
-	return lag < 0 ? 0 : lag;
-}
-
 uint32_t bus_consumer_partitions(const struct bus_consumer *c)
 {
 	return c->n_readers;

@@ -855,6 +855,8 @@ int bus_producer_open(struct bus *bus, const char *topic,
 	struct bus_producer *p;
 	int r;
 
+	if (options && options->size != sizeof(*options))
+		return BUS_EINVAL;
 	if (strlen(topic) > BUS_NAME_MAX)
 		return BUS_ENAME;
 	p = calloc(1, sizeof(*p));

@@ -37,7 +37,7 @@ static uint64_t end_off(const struct bus_attachment *a)
  * The ring that holds offset @off, or will; UINT64_MAX: the newest.
  * @ret: a reference.
  */
-static int ring_holding(struct bus_consumer *c, const struct bus_reader *r,
+static int ring_holding(const struct bus_consumer *c, const struct bus_reader *r,
 			uint64_t off, struct bus_attachment *ret)
 {
 	struct bus_attachment a, next;
@@ -174,6 +174,28 @@ int bus_consumer_seek(struct bus_consumer *c, uint32_t partition,
 	return r ? seek(c, r, offset) : BUS_ERANGE;
 }
 
+int64_t bus_consumer_lag(const struct bus_consumer *c, uint32_t partition)
+{
+	const struct bus_reader *r = bus_reader_of(c, partition);
+	struct bus_attachment newest;
+	struct bus_pair end;
+	int e;
+
+	if (bus_forked(c->generation))
+		return BUS_EFORKED;
+	if (!r)
+		return BUS_ERANGE;
+	end = bus_ring_end(&r->place.map->ring);
+	if (complete(&r->place) && !bus_load(&r->shm_head->gone)) {
+		e = ring_holding(c, r, UINT64_MAX, &newest);
+		if (e < 0)
+			return e;
+		end = bus_ring_end(&newest.map->ring);
+		bus_map_put(newest.map);
+	}
+	return bus_diff(end.off, r->off) < 0 ? 0 : bus_diff(end.off, r->off);
+}
+
 /* ---- Readers ---------------------------------------------------------- */
 
 static struct bus_reader *reader_free(struct bus_consumer *c,
@@ -281,6 +303,10 @@ int bus_consumer_open(struct bus *bus, const char *topic,
 	struct bus_consumer *c;
 	int e;
 
+	if (options && (options->size != sizeof(*options) ||
+			options->wait > BUS_WAIT_SLEEP ||
+			options->slow > BUS_SLOW_BLOCK))
+		return BUS_EINVAL;
 	if (strlen(topic) > BUS_NAME_MAX)
 		return BUS_ENAME;
 	c = calloc(1, sizeof(*c));
