@@ -148,13 +148,6 @@ static int make_instance(struct busd_keeper *k)
 	cds_list_add_tail(&held->link, &k->held);
 	held->msg.n_fds = 2;
 	held->msg.info[BUSD_INFO_STARTED] = (uint64_t)bus_realtime();
-	if (mkdir(k->options->dir, 0700) < 0 && errno != EEXIST) {
-		fail(k,
-		     "%s: %s: make the directory above it, or choose "
-		     "another --dir",
-		     k->options->dir, strerror(errno));
-		return -1;
-	}
 	if (take_lock(k, &held->fd[1]) < 0)
 		return -1;
 	return make_socket(k, &held->fd[0]);

@@ -6,6 +6,7 @@
  * one half starts the other; they are not for users.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <bus/bus.h>
 
@@ -103,7 +105,9 @@ static int parse(int argc, char **argv, struct busd_options *o)
 			return puts("busd " BUS_VERSION) < 0;
 		else
 			return 2;
-		if (c == OPT_READY && o->ready_fd < 0)
+		/* the worker must not hold it open */
+		if (c == OPT_READY &&
+		    fcntl(o->ready_fd, F_SETFD, FD_CLOEXEC) < 0)
 			return wrong_usage("--ready-fd wants a descriptor");
 	}
 	if (optind < argc)
@@ -117,7 +121,7 @@ static int parse(int argc, char **argv, struct busd_options *o)
 }
 
 /* Signals are read from descriptors; a broken pipe is an error like others. */
-static void set_up_process(void)
+static void set_up_process(struct busd_options *o)
 {
 	struct rlimit limit;
 	sigset_t set;
@@ -129,35 +133,34 @@ static void set_up_process(void)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0077);
+	/* Whoever reads it shall see its end: the other half must not have it. */
+	if (o->ready_fd > STDERR_FILENO)
+		fcntl(o->ready_fd, F_SETFD, FD_CLOEXEC);
+	else if (o->ready_fd >= 0)
+		o->ready_fd = fcntl(o->ready_fd, F_DUPFD_CLOEXEC, 3);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
 }
 
-/* The log is in a directory that the keeper makes first. */
+/* What both halves need before they can say anything in the log. */
 static int open_log(const struct busd_options *o)
 {
 	char path[PATH_MAX];
-	int r;
+	int e = 0;
 
-	if (o->foreground)
-		return 0;
 	if (mkdir(o->dir, 0700) < 0 && errno != EEXIST)
-		r = -errno;
-	else if (snprintf(path, sizeof(path), "%s/%s", o->dir, BUS_LOG_NAME) <
-		 0)
-		r = -EINVAL;
-	else
-		r = busd_log_open(path);
-	if (r == 0)
+		e = -errno;
+	snprintf(path, sizeof(path), "%s/%s", o->dir, BUS_LOG_NAME);
+	if (!e && !o->foreground)
+		e = busd_log_open(path);
+	if (!e)
 		return 0;
-	fprintf(stderr, "busd: %s: %s\n", o->dir, strerror(-r));
-	if (o->ready_fd >= 0)
-		dprintf(o->ready_fd,
-			"%s: %s: choose a directory that you may write to\n",
-			o->dir, strerror(-r));
-	return r;
+	dprintf(o->ready_fd >= 0 ? o->ready_fd : STDERR_FILENO,
+		"%s: %s: choose a directory that can be made and written to\n",
+		o->dir, strerror(-e));
+	return e;
 }
 
 int main(int argc, char **argv)
@@ -167,7 +170,7 @@ int main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
-	set_up_process();
+	set_up_process(&o);
 	if (open_log(&o) < 0)
 		return EXIT_FAILURE;
 	if (o.role && !strcmp(o.role, "worker"))

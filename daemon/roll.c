@@ -21,7 +21,7 @@
  *
  * Only busd opens the next ring, and nobody is given it before, so it needs no
  * care for racing openers. A topic that is deleted, or an instance that ends,
- * goes the same way without a next ring and with `gone`.
+ * goes the same way without grace or a next ring, and with `gone`.
  */
 #include "roll.h"
 
@@ -151,7 +151,8 @@ static void close_ring(struct busd_partition *p, const struct busd_ring *r,
 	if (bus_load(&h->complete))
 		return;
 	close_tail(r);
-	wait_for_sends(r);
+	if (next)
+		wait_for_sends(r);
 	/* [closed:A] pairs [closed:B]: with the barrier between it and the
 	 * reading of pins and headers */
 	bus_store_release(&h->closed, 1u);

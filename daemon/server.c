@@ -114,7 +114,10 @@ static void client_free(struct busd_worker *w, struct busd_client *c)
 	else
 		w->n_silent--;
 	cds_list_del(&c->link);
-	/* The keeper has a duplicate, which would keep the other end open. */
+	/* The keeper has duplicates: they would keep the descriptors in the
+	 * epoll set, and the other end open. */
+	for (unsigned i = 0; i < BUSD_HOLD_FDS; i++)
+		epoll_ctl(w->epoll, EPOLL_CTL_DEL, c->held.fd[i], NULL);
 	shutdown(c->held.fd[0], SHUT_RDWR);
 	busd_worker_drop(w, &c->held);
 	busd_held_close(&c->held);

@@ -216,9 +216,11 @@ static int add_partitions(struct busd_worker *w, struct busd_topic *t,
 {
 	uint64_t from = BUS_TOPIC_FILE_BYTES(t->n_partitions);
 	uint32_t had = t->n_partitions;
-	int e = busd_file_allocate(t->held.fd[0], from,
-				   BUS_TOPIC_FILE_BYTES(n) - from);
+	int e = 0;
 
+	if (n > had)
+		e = busd_file_allocate(t->held.fd[0], from,
+				       BUS_TOPIC_FILE_BYTES(n) - from);
 	while (!e && t->n_partitions < n) {
 		e = busd_partition_new(w, t->shm_page, t->n_partitions, s,
 				       &t->partition[t->n_partitions]);

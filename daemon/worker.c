@@ -315,29 +315,35 @@ static void end(struct busd_worker *w)
 		busd_hold_tell(w->keeper.channel, BUSD_STOP);
 }
 
+/* Static: all that it leads to goes with the process. */
+static struct busd_worker worker = {
+	.signal_fd = -1,
+	.epoll = -1,
+	.spare_fd = -1,
+	.keeper = { -1, -1, 0, false },
+};
+
 int busd_worker_run(const struct busd_options *options)
 {
-	struct busd_worker w = { .options = options,
-				 .signal_fd = -1,
-				 .epoll = -1,
-				 .spare_fd = -1,
-				 .keeper = { -1, -1, 0, false } };
+	struct busd_worker *w = &worker;
 	uint64_t restarts;
-	int e = set_up(&w);
+	int e;
 
+	w->options = options;
+	e = set_up(w);
 	if (e < 0) {
 		busd_error("the worker cannot start: %s", strerror(-e));
 		return EXIT_FAILURE;
 	}
-	restarts = w.instance.msg.info[BUSD_INFO_RESTARTS];
+	restarts = w->instance.msg.info[BUSD_INFO_RESTARTS];
 	if (restarts)
 		busd_warn("worker started again, %u topics, %u clients",
-			  w.n_topics, w.n_clients);
+			  w->n_topics, w->n_clients);
 	else
 		busd_info("up in %s, keeper %d", options->dir,
-			  (int)w.keeper.pid);
-	busd_hold_tell(w.keeper.channel, BUSD_READY);
-	loop(&w);
-	end(&w);
+			  (int)w->keeper.pid);
+	busd_hold_tell(w->keeper.channel, BUSD_READY);
+	loop(w);
+	end(w);
 	return EXIT_SUCCESS;
 }
