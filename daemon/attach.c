@@ -9,40 +9,25 @@
  *
  * Giving a slot out, in this order, so that being killed anywhere does no harm:
  *
- *	zero the slot, allocate its page		nobody's yet
+ *	with producers=one: where the owner before ended	[owner:A]
+ *	allocate its page, zero the slot		nobody's yet
  *	owner: epoch, id, pid, request; then client	it is owned
  *	slots_used					[slots:A]
- *	with producers=one: the end, then owner		[owner:A]
+ *	with producers=one: the name of the owner	[owner:A]
  *
  * What comes after "it is owned" is done again for a request sent again.
  *
- * Taking it back: `given` = 1 says that nobody will use the slot any more;
- * then its frame is repaired (repair.c), then client = 0. What says so:
- *
- *	DETACH		the owner itself
- *	pidfd		the process is dead
- *	a hang-up of	no proof of death: it may have been handed on, or closed
- *	the socket	by somebody else's closefrom(). But if the kernel marked
- *			the slot's robust mutex, its thread is dead or has gone
- *			through exec; and if the mutex is not locked and the pin
- *			is OFFLINE, the thread has let go. All else waits for the
- *			pidfd: two owners of one pin would spoil the ring.
- *
- * A consumer line is no claim to anything. It is taken back with the socket;
- * a process that reads on without one no longer holds room back.
+ * How they come back is in release.c.
  */
 #include "attach.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <string.h>
 
+#include "admin.h"
 #include "file.h"
-#include "log.h"
-#include "repair.h"
-#include "roll.h"
-#include "wait.h"
+#include "release.h"
 
 /* ---- Giving ----------------------------------------------------------- */
 
@@ -308,7 +293,7 @@ int busd_attach(struct busd_worker *w, struct busd_client *c,
 	int e = check_role(ask, answer);
 
 	if (!e)
-		e = busd_topic_get(w, ask, answer, &t);
+		e = busd_admin_get(w, ask, answer, &t);
 	if (e < 0)
 		return e;
 	if (ask->partition >= t->n_partitions) {
@@ -421,99 +406,6 @@ int busd_next_ring(struct busd_worker *w, struct busd_client *c,
 	return give(w, c, ask, t, p, r, answer);
 }
 
-/* ---- Taking back ------------------------------------------------------ */
-
-static void free_line(const struct busd_partition *p, uint32_t i)
-{
-	struct bus_owner *o = &p->shm_page->consumer[i];
-
-	/* [pass:A] pairs [pass:B]: it no longer holds room back */
-	bus_store_release(&p->ring[0]->view.shm_line[i].pos, UINT64_C(0));
-	bus_store(&p->ring[0]->view.shm_line[i].phase, UINT64_C(0));
-	bus_store(&o->client, UINT64_C(0));
-}
-
-/* Return: 1 if it is free now; else why not, as busd_repair_slot(). */
-static int free_slot(struct busd_worker *w, const struct busd_partition *p,
-		     const struct busd_ring *r, uint32_t i)
-{
-	struct bus_owner *o = &r->shm_head->slot[i];
-	int e = busd_repair_slot(r, i);
-
-	if (e < 0)
-		return e;
-	if (e) {
-		busd_info("%s/%u: an unfinished frame of pid %u was aborted",
-			  p->topic, p->index, o->pid);
-		busd_worker_repaired(w, 1);
-	}
-	bus_store(&r->view.shm_slot[i].phase, UINT64_C(0));
-	bus_store(&o->client, UINT64_C(0));
-	return 1;
-}
-
-/* Free what was given back. Return: false if something has to wait. */
-static bool free_given(struct busd_worker *w, struct busd_partition *p)
-{
-	bool done = true, nobodys = false;
-
-	for (unsigned k = 0; k < p->n_rings; k++) {
-		struct busd_ring *r = p->ring[k];
-
-		for (uint32_t i = 0; i < busd_ring_slots(r); i++) {
-			struct bus_owner *o = &r->shm_head->slot[i];
-			int e;
-
-			if (!o->client || !o->given)
-				continue;
-			e = free_slot(w, p, r, i);
-			done &= e > 0;
-			nobodys |= e == -ENOENT;
-		}
-	}
-	if (nobodys)
-		p->stuck_since = 1; /* waiting will not help: roll at once */
-	return done;
-}
-
-/* Roll away from a frame that cannot be repaired, or not in time. */
-static void leave_behind(struct busd_worker *w, struct busd_partition *p)
-{
-	struct busd_settings s;
-	int64_t fence;
-	int e;
-
-	busd_settings_load(&s, p->shm_topic);
-	fence = (int64_t)s.value[BUSD_STALL_FENCE_MS] * 1000000;
-	if (!p->stuck_since)
-		p->stuck_since = bus_now();
-	if (bus_now() - p->stuck_since < fence)
-		return;
-	busd_warn("%s/%u: a frame cannot be repaired, the ring is rolled",
-		  p->topic, p->index);
-	e = busd_roll(w, p, &s);
-	if (e < 0) {
-		busd_error("%s/%u: no next ring: %s", p->topic, p->index,
-			   strerror(-e));
-		p->stuck_since = bus_now(); /* once more, after a while */
-	}
-}
-
-/* Free what can be freed of a partition, and tell those who wait for it. */
-static void reap(struct busd_worker *w, struct busd_partition *p)
-{
-	if (free_given(w, p)) {
-		p->stuck_since = 0;
-	} else {
-		leave_behind(w, p);
-		w->retry |= !free_given(w, p);
-	}
-	busd_partition_collect(w, p);
-	/* Last, and for every one that goes: it may have died between its
-	 * commit and its bell, or have held room back. */
-	busd_partition_bells(p);
-}
-
 int busd_detach(struct busd_worker *w, struct busd_client *c,
 		struct bus_msg *ask, struct busd_answer *answer)
 {
@@ -525,105 +417,9 @@ int busd_detach(struct busd_worker *w, struct busd_client *c,
 	if (!o)
 		return 0; /* it is back already */
 	if (ask->arg[0] == BUS_ROLE_CONSUMER)
-		free_line(p, (uint32_t)ask->arg[1]);
+		busd_release_line(p, (uint32_t)ask->arg[1]);
 	else
 		bus_store(&o->given, 1u);
-	reap(w, p);
+	busd_release_given(w, p);
 	return 0;
-}
-
-/* What a hang-up alone proves: see the top. */
-static bool let_go(const struct bus_slot *shm_slot)
-{
-	uint32_t word =
-		bus_load((const uint32_t *)(const void *)shm_slot->mutex);
-
-	if (word & FUTEX_OWNER_DIED)
-		return true;
-	return !word && bus_load(&shm_slot->pin) == BUS_PIN_OFFLINE;
-}
-
-/* Return: whether the client had anything here; *rest: whether it still has. */
-static bool release_partition(struct busd_partition *p, uint64_t client,
-			      bool dead, bool *rest)
-{
-	bool any = false;
-
-	for (unsigned k = 0; k < p->n_rings; k++) {
-		struct busd_ring *r = p->ring[k];
-
-		for (uint32_t i = 0; i < busd_ring_slots(r); i++) {
-			struct bus_owner *o = &r->shm_head->slot[i];
-
-			if (o->client != client)
-				continue;
-			if (dead || let_go(&r->view.shm_slot[i]))
-				bus_store(&o->given, 1u);
-			any |= o->given;
-			*rest |= !o->given;
-		}
-	}
-	for (uint32_t i = 0; i < busd_partition_lines(p); i++) {
-		if (p->shm_page->consumer[i].client != client)
-			continue;
-		free_line(p, i);
-		any = true;
-	}
-	return any;
-}
-
-bool busd_attach_release(struct busd_worker *w, uint64_t client, bool dead)
-{
-	struct busd_topic *t;
-	bool rest = false;
-
-	cds_list_for_each_entry(t, &w->topics, link)
-		for (uint32_t i = 0; i < t->n_partitions; i++)
-			if (release_partition(t->partition[i], client, dead,
-					      &rest))
-				reap(w, t->partition[i]);
-	return rest;
-}
-
-/* ---- Again ------------------------------------------------------------ */
-
-static bool any_given(const struct busd_partition *p)
-{
-	for (unsigned k = 0; k < p->n_rings; k++)
-		for (uint32_t i = 0; i < busd_ring_slots(p->ring[k]); i++)
-			if (p->ring[k]->shm_head->slot[i].client &&
-			    p->ring[k]->shm_head->slot[i].given)
-				return true;
-	return false;
-}
-
-void busd_attach_retry(struct busd_worker *w)
-{
-	struct busd_topic *t;
-
-	w->retry = false;
-	cds_list_for_each_entry(t, &w->topics, link)
-		for (uint32_t i = 0; i < t->n_partitions; i++)
-			if (any_given(t->partition[i]))
-				reap(w, t->partition[i]);
-}
-
-void busd_attach_resume(struct busd_worker *w, struct busd_topic *t)
-{
-	for (uint32_t i = 0; i < t->n_partitions; i++) {
-		struct busd_partition *p = t->partition[i];
-
-		for (unsigned k = 0; k < p->n_rings; k++) {
-			const struct bus_ring_head *h = p->ring[k]->shm_head;
-
-			for (unsigned j = 0; j < BUS_SLOTS; j++)
-				if (h->slot[j].producer_id >=
-				    w->next_producer_id)
-					w->next_producer_id =
-						h->slot[j].producer_id + 1;
-			w->retry |= any_given(p);
-		}
-		/* The one before may have died on the way to the bells. */
-		busd_partition_bells(p);
-	}
 }

@@ -30,7 +30,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "file.h"
 #include "log.h"
@@ -356,9 +355,10 @@ static int finish(struct busd_keeper *k)
 		busd_peer_bury(&k->worker);
 		return EXIT_SUCCESS;
 	}
-	/* It left the socket behind; we have the lock still. */
+	/* It left the socket behind. Ours, if we have the lock. */
 	socket_path(k->options->dir, path);
-	unlink(path);
+	if (!cds_list_empty(&k->held))
+		unlink(path);
 	return k->stopping ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -34,10 +34,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "attach.h"
 #include "file.h"
 #include "layout.h"
 #include "log.h"
+#include "release.h"
 #include "topic.h"
 #include "wait.h"
 
@@ -134,7 +136,7 @@ static bool client_dead(const struct busd_client *c)
 static void hang_up(struct busd_worker *w, struct busd_client *c)
 {
 	if (c->greeted &&
-	    busd_attach_release(w, c->held.msg.key, client_dead(c))) {
+	    busd_release_client(w, c->held.msg.key, client_dead(c))) {
 		/* What it still owns waits for its pidfd. */
 		c->hung_up = true;
 		epoll_ctl(w->epoll, EPOLL_CTL_DEL, c->held.fd[0], NULL);
@@ -158,7 +160,7 @@ static void process_ready(struct busd_worker *w, struct busd_source *source,
 
 	(void)events;
 	if (c->greeted)
-		busd_attach_release(w, c->held.msg.key, true);
+		busd_release_client(w, c->held.msg.key, true);
 	client_free(w, c);
 }
 
@@ -225,11 +227,11 @@ static int (*const handlers[BUS_MSG_TYPES])(struct busd_worker *w,
 					    struct busd_answer *answer) = {
 	[BUS_MSG_HELLO] = handle_hello,
 	[BUS_MSG_STATUS] = handle_status,
-	[BUS_MSG_CREATE] = busd_topic_create,
-	[BUS_MSG_ALTER] = busd_topic_alter,
-	[BUS_MSG_DELETE] = busd_topic_delete,
-	[BUS_MSG_NEXT_TOPIC] = busd_topic_next,
-	[BUS_MSG_DESCRIBE] = busd_topic_describe,
+	[BUS_MSG_CREATE] = busd_admin_create,
+	[BUS_MSG_ALTER] = busd_admin_alter,
+	[BUS_MSG_DELETE] = busd_admin_delete,
+	[BUS_MSG_NEXT_TOPIC] = busd_admin_next,
+	[BUS_MSG_DESCRIBE] = busd_admin_describe,
 	[BUS_MSG_ATTACH] = busd_attach,
 	[BUS_MSG_DETACH] = busd_detach,
 	[BUS_MSG_NEXT_RING] = busd_next_ring,

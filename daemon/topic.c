@@ -33,14 +33,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "attach.h"
 #include "file.h"
 #include "log.h"
+#include "release.h"
 #include "roll.h"
 
 #define BUCKETS 4096
 #define FILE_BYTES BUS_TOPIC_FILE_BYTES(BUS_PARTITIONS_MAX)
-#define MEMORY_LEFT (UINT64_C(64) << 20) /* for everybody else */
 
 /* ---- Registry --------------------------------------------------------- */
 
@@ -134,7 +133,7 @@ static void drop(struct busd_worker *w, struct busd_topic *t)
 		busd_partition_drop(w, t->partition[i]);
 }
 
-static void retire(struct busd_worker *w, struct busd_topic *t)
+void busd_topic_retire(struct busd_worker *w, struct busd_topic *t)
 {
 	bus_rcu_read_lock();
 	bus_lfht_del(w->by_name, &t->by_name);
@@ -148,7 +147,7 @@ static void retire(struct busd_worker *w, struct busd_topic *t)
 
 /* ---- Names ------------------------------------------------------------ */
 
-static bool name_ok(const char *name)
+bool busd_topic_name_ok(const char *name)
 {
 	static const char legal[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "abcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -157,62 +156,10 @@ static bool name_ok(const char *name)
 	return n && n <= BUS_NAME_MAX && !name[n] && name[0] != '.';
 }
 
-static int check_name(const char *name, struct busd_answer *answer)
-{
-	if (name_ok(name))
-		return 0;
-	busd_answer_text(answer, "\"%s\" is not a legal topic name", name);
-	return BUS_ENAME;
-}
-
-int busd_topic_get(struct busd_worker *w, const struct bus_msg *ask,
-		   struct busd_answer *answer, struct busd_topic **ret)
-{
-	int e = check_name(ask->topic, answer);
-
-	if (e < 0)
-		return e;
-	*ret = busd_topic_find(w, ask->topic);
-	if (*ret)
-		return 0;
-	busd_answer_text(answer,
-			 "there is no topic %s; create it: bus topic create %s",
-			 ask->topic, ask->topic);
-	return BUS_ENOENT;
-}
-
 /* ---- Making ----------------------------------------------------------- */
 
-/* Say no before the kernel's way of saying it, which is to kill somebody. */
-static int check_memory(uint64_t bytes, struct busd_answer *answer)
-{
-	uint64_t have = busd_memory_available();
-
-	if (have >= MEMORY_LEFT && have - MEMORY_LEFT >= bytes)
-		return 0;
-	busd_answer_text(answer,
-			 "%llu MiB of memory are needed; %llu MiB are "
-			 "available, of which %llu must be left to others",
-			 (unsigned long long)(bytes >> 20),
-			 (unsigned long long)(have >> 20),
-			 (unsigned long long)(MEMORY_LEFT >> 20));
-	return BUS_ENOMEM;
-}
-
-/* What a failed allocation of whatever kind means to the client. */
-static int explain(int error, struct busd_answer *answer)
-{
-	if (error == -EMFILE || error == -ENFILE || error == -ETOOMANYREFS) {
-		busd_answer_text(answer,
-				 "busd has no descriptors left (ulimit -n)");
-		return BUS_EMFILE;
-	}
-	busd_answer_text(answer, "memory for the rings: %s", strerror(-error));
-	return BUS_ENOMEM;
-}
-
-static int add_partitions(struct busd_worker *w, struct busd_topic *t,
-			  uint32_t n, const struct busd_settings *s)
+int busd_topic_grow(struct busd_worker *w, struct busd_topic *t, uint32_t n,
+		    const struct busd_settings *s)
 {
 	uint64_t from = BUS_TOPIC_FILE_BYTES(t->n_partitions);
 	uint32_t had = t->n_partitions;
@@ -262,14 +209,14 @@ static int make_page(struct busd_topic *t, const char *name,
 	return 0;
 }
 
-static void publish_partitions(struct busd_topic *t)
+void busd_topic_publish(struct busd_topic *t)
 {
 	/* [parts:A] pairs [parts:B]: they are ready to be attached to */
 	bus_store_release(&t->shm_page->partitions, t->n_partitions);
 }
 
-static int create(struct busd_worker *w, const char *name, uint32_t n,
-		  const struct busd_settings *s)
+int busd_topic_new(struct busd_worker *w, const char *name, uint32_t n,
+		   const struct busd_settings *s)
 {
 	struct busd_topic *t = calloc(1, sizeof(*t));
 	int e;
@@ -279,9 +226,9 @@ static int create(struct busd_worker *w, const char *name, uint32_t n,
 	busd_held_init(&t->held, BUSD_TOPIC, busd_random());
 	e = make_page(t, name, s);
 	if (!e)
-		e = add_partitions(w, t, n, s);
+		e = busd_topic_grow(w, t, n, s);
 	if (!e) {
-		publish_partitions(t);
+		busd_topic_publish(t);
 		e = busd_worker_hold(w, &t->held, 1);
 	}
 	if (e < 0) {
@@ -293,189 +240,12 @@ static int create(struct busd_worker *w, const char *name, uint32_t n,
 	return 0;
 }
 
-/* CREATE of a topic that is there: fine if it asks for just that. */
-static int compare(const struct busd_topic *t, uint32_t partitions,
-		   const struct busd_settings *s, struct busd_answer *answer)
-{
-	struct busd_settings have;
-	char why[256];
+/* ---- Ending ----------------------------------------------------------- */
 
-	busd_settings_load(&have, t->shm_page);
-	if (partitions != t->n_partitions)
-		busd_answer_text(answer,
-				 "topic %s is there with %u partitions, not %u",
-				 t->shm_page->name, t->n_partitions,
-				 partitions);
-	else if (busd_settings_differ(&have, s, why, sizeof(why)))
-		busd_answer_text(answer, "topic %s is there: its %s",
-				 t->shm_page->name, why);
-	else
-		return 0;
-	return BUS_EEXIST;
-}
-
-static int check_partitions(uint32_t n, struct busd_answer *answer)
-{
-	if (n && n <= BUS_PARTITIONS_MAX)
-		return 0;
-	busd_answer_text(answer, "%u partitions: 1 to %u are allowed", n,
-			 BUS_PARTITIONS_MAX);
-	return BUS_ERANGE;
-}
-
-int busd_topic_create(struct busd_worker *w, struct busd_client *c,
-		      struct bus_msg *ask, struct busd_answer *answer)
-{
-	uint32_t n = ask->partition ? ask->partition : 1;
-	struct busd_settings s;
-	struct busd_topic *t;
-	char why[512];
-	int e = check_name(ask->topic, answer);
-
-	(void)c;
-	busd_settings_init(&s);
-	if (!e)
-		e = check_partitions(n, answer);
-	if (e < 0)
-		return e;
-	e = busd_settings_apply(&s, ask->text, why, sizeof(why));
-	if (e < 0) {
-		busd_answer_text(answer, "%s", why);
-		return e;
-	}
-	t = busd_topic_find(w, ask->topic);
-	if (t)
-		return compare(t, n, &s, answer);
-	e = check_memory(n * busd_partition_bytes(&s), answer);
-	if (e < 0)
-		return e;
-	e = create(w, ask->topic, n, &s);
-	if (e < 0)
-		return explain(e, answer);
-	busd_info("topic %s created, %u partitions of %llu bytes", ask->topic,
-		  n, (unsigned long long)s.value[BUSD_RING_BYTES]);
-	return 0;
-}
-
-/* ---- Altering --------------------------------------------------------- */
-
-/* Whether the newest ring is not as the settings say. */
-static bool must_roll(const struct busd_partition *p,
-		      const struct busd_settings *s)
-{
-	const struct bus_ring_head *h = busd_partition_newest(p)->shm_head;
-
-	return h->ring_bytes != s->value[BUSD_RING_BYTES] ||
-	       h->frame_max != busd_settings_frame_max(s) ||
-	       h->one != (s->value[BUSD_PRODUCERS] == BUS_PRODUCERS_ONE);
-}
-
-/* What is known to fail is found before anything is changed. */
-static int check_alter(struct busd_topic *t, uint32_t n,
-		       const struct busd_settings *s,
-		       struct busd_answer *answer)
-{
-	uint64_t rings = n - t->n_partitions;
-
-	for (uint32_t i = 0; i < t->n_partitions; i++) {
-		if (!must_roll(t->partition[i], s))
-			continue;
-		rings++;
-		if (busd_roll_check(t->partition[i]) < 0) {
-			busd_answer_text(answer,
-					 "a send in %s/%u does not end: see "
-					 "bus stat for which producer is stuck",
-					 t->shm_page->name, i);
-			return BUS_EBUSY;
-		}
-	}
-	return rings ? check_memory(rings * busd_partition_bytes(s), answer) :
-		       0;
-}
-
-static int roll_all(struct busd_worker *w, struct busd_topic *t,
-		    const struct busd_settings *s)
-{
-	int e = 0;
-
-	for (uint32_t i = 0; i < t->n_partitions && !e; i++)
-		if (must_roll(t->partition[i], s))
-			e = busd_roll(w, t->partition[i], s);
-	return e;
-}
-
-int busd_topic_alter(struct busd_worker *w, struct busd_client *c,
-		     struct bus_msg *ask, struct busd_answer *answer)
-{
-	struct busd_settings s;
-	struct busd_topic *t;
-	uint32_t n;
-	char why[512];
-	int e = busd_topic_get(w, ask, answer, &t);
-
-	(void)c;
-	if (e < 0)
-		return e;
-	busd_settings_load(&s, t->shm_page);
-	e = busd_settings_apply(&s, ask->text, why, sizeof(why));
-	if (e < 0) {
-		busd_answer_text(answer, "%s", why);
-		return e;
-	}
-	n = ask->partition ? ask->partition : t->n_partitions;
-	if (n < t->n_partitions) {
-		busd_answer_text(answer,
-				 "topic %s has %u partitions: they can be "
-				 "added, not taken away",
-				 ask->topic, t->n_partitions);
-		return BUS_ERANGE;
-	}
-	e = check_partitions(n, answer);
-	if (!e)
-		e = check_alter(t, n, &s, answer);
-	if (e < 0)
-		return e;
-	e = roll_all(w, t, &s);
-	if (!e)
-		e = add_partitions(w, t, n, &s);
-	if (e < 0)
-		return explain(e, answer);
-	busd_settings_store(&s, t->shm_page);
-	publish_partitions(t);
-	busd_info("topic %s altered", ask->topic);
-	return 0;
-}
-
-/* ---- Deleting --------------------------------------------------------- */
-
-static void end_rings(struct busd_topic *t)
+void busd_topic_end(struct busd_topic *t)
 {
 	for (uint32_t i = 0; i < t->n_partitions; i++)
 		busd_roll_end(t->partition[i]);
-}
-
-int busd_topic_delete(struct busd_worker *w, struct busd_client *c,
-		      struct bus_msg *ask, struct busd_answer *answer)
-{
-	struct busd_topic *t;
-	int e = busd_topic_get(w, ask, answer, &t);
-
-	/* Asked again, since the worker before died having done it? */
-	if (e == BUS_ENOENT &&
-	    c->held.msg.info[BUSD_INFO_DELETE] == ask->request) {
-		answer->msg.text_size = 0;
-		return 0;
-	}
-	if (e < 0)
-		return e;
-	c->held.msg.info[BUSD_INFO_DELETE] = ask->request;
-	e = busd_worker_hold(w, &c->held, 2);
-	if (e < 0)
-		return explain(e, answer);
-	end_rings(t);
-	retire(w, t);
-	busd_info("topic %s deleted", ask->topic);
-	return 0;
 }
 
 void busd_topics_end(struct busd_worker *w)
@@ -483,49 +253,10 @@ void busd_topics_end(struct busd_worker *w)
 	struct busd_topic *t;
 
 	cds_list_for_each_entry(t, &w->topics, link)
-		end_rings(t);
+		busd_topic_end(t);
 }
 
 /* ---- Looking ---------------------------------------------------------- */
-
-int busd_topic_next(struct busd_worker *w, struct busd_client *c,
-		    struct bus_msg *ask, struct busd_answer *answer)
-{
-	const char *best = NULL;
-	struct busd_topic *t;
-
-	(void)c;
-	cds_list_for_each_entry(t, &w->topics, link) {
-		const char *name = t->shm_page->name;
-
-		if (strcmp(name, ask->topic) > 0 &&
-		    (!best || strcmp(name, best) < 0))
-			best = name;
-	}
-	memset(answer->msg.topic, 0, sizeof(answer->msg.topic));
-	if (best)
-		strcpy(answer->msg.topic, best);
-	return 0;
-}
-
-int busd_topic_describe(struct busd_worker *w, struct busd_client *c,
-			struct bus_msg *ask, struct busd_answer *answer)
-{
-	struct busd_settings s;
-	struct busd_topic *t;
-	char text[1024];
-	int e = busd_topic_get(w, ask, answer, &t);
-
-	(void)c;
-	if (e < 0)
-		return e;
-	busd_settings_load(&s, t->shm_page);
-	busd_settings_print(&s, text, sizeof(text));
-	busd_answer_text(answer, "%s", text);
-	answer->msg.partition = t->n_partitions;
-	answer->msg.arg[0] = t->held.msg.key;
-	return 0;
-}
 
 uint64_t busd_topics_memory(struct busd_worker *w)
 {
@@ -564,7 +295,8 @@ static int restore_topic(struct busd_worker *w, struct busd_held *held)
 	page = t->shm_page;
 	if (!e && (page->magic != BUS_MAGIC_TOPIC ||
 		   page->signature != bus_layout_signature() ||
-		   page->topic_id != t->held.msg.key || !name_ok(page->name) ||
+		   page->topic_id != t->held.msg.key ||
+		   !busd_topic_name_ok(page->name) ||
 		   page->partitions > BUS_PARTITIONS_MAX))
 		e = -EPROTO;
 	if (e < 0)
@@ -674,7 +406,7 @@ void busd_topics_restore(struct busd_worker *w)
 	restore_kind(w, BUSD_RING, restore_ring);
 	cds_list_for_each_entry_safe(t, next, &w->topics, link) {
 		if (resume_topic(w, t)) {
-			busd_attach_resume(w, t);
+			busd_release_resume(w, t);
 			continue;
 		}
 		busd_warn("topic %s: its deletion is finished",
@@ -682,6 +414,6 @@ void busd_topics_restore(struct busd_worker *w)
 		for (uint32_t i = 0; i < t->n_partitions; i++)
 			if (t->partition[i] && t->partition[i]->n_rings)
 				busd_roll_end(t->partition[i]);
-		retire(w, t);
+		busd_topic_retire(w, t);
 	}
 }

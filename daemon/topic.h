@@ -3,9 +3,10 @@
 #ifndef BUSD_TOPIC_H
 #define BUSD_TOPIC_H
 
+#include <bus/bus.h>
+
 #include "layout.h"
 #include "partition.h"
-#include "server.h"
 #include "worker.h"
 
 struct busd_topic {
@@ -24,9 +25,7 @@ int busd_topics_init(struct busd_worker *w);
 struct busd_topic *busd_topic_find(struct busd_worker *w, const char *name);
 struct busd_topic *busd_topic_find_id(struct busd_worker *w, uint64_t id);
 
-/* Find, or say in the answer why not. Return: 0, BUS_ENOENT, BUS_ENAME. */
-int busd_topic_get(struct busd_worker *w, const struct bus_msg *ask,
-		   struct busd_answer *answer, struct busd_topic **ret);
+bool busd_topic_name_ok(const char *name);
 
 /* Build all topics from what is held. */
 void busd_topics_restore(struct busd_worker *w);
@@ -37,17 +36,22 @@ void busd_topics_end(struct busd_worker *w);
 /* Bytes of memory that all files take. */
 uint64_t busd_topics_memory(struct busd_worker *w);
 
-/* requests; each fills the answer and returns its status */
+/* one topic; 0 or -errno */
 
-int busd_topic_create(struct busd_worker *w, struct busd_client *c,
-		      struct bus_msg *ask, struct busd_answer *answer);
-int busd_topic_alter(struct busd_worker *w, struct busd_client *c,
-		     struct bus_msg *ask, struct busd_answer *answer);
-int busd_topic_delete(struct busd_worker *w, struct busd_client *c,
-		      struct bus_msg *ask, struct busd_answer *answer);
-int busd_topic_next(struct busd_worker *w, struct busd_client *c,
-		    struct bus_msg *ask, struct busd_answer *answer);
-int busd_topic_describe(struct busd_worker *w, struct busd_client *c,
-			struct bus_msg *ask, struct busd_answer *answer);
+int busd_topic_new(struct busd_worker *w, const char *name, uint32_t n,
+		   const struct busd_settings *s);
+
+/* Add partitions up to @n, for which nothing is known yet outside of busd. */
+int busd_topic_grow(struct busd_worker *w, struct busd_topic *t, uint32_t n,
+		    const struct busd_settings *s);
+
+/* Show the partitions that there are. */
+void busd_topic_publish(struct busd_topic *t);
+
+/* Close its rings for good. */
+void busd_topic_end(struct busd_topic *t);
+
+/* Take it out of the registry and free it. */
+void busd_topic_retire(struct busd_worker *w, struct busd_topic *t);
 
 #endif

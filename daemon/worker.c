@@ -22,9 +22,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "attach.h"
 #include "file.h"
 #include "log.h"
+#include "release.h"
 #include "server.h"
 #include "topic.h"
 #include "wire.h"
@@ -297,7 +297,7 @@ static void loop(struct busd_worker *w)
 
 			source->ready(w, source, e.events);
 		} else if (n == 0 && w->retry) {
-			busd_attach_retry(w);
+			busd_release_retry(w);
 		}
 	}
 }

@@ -246,7 +246,7 @@ static int hello(struct bus_conn *conn)
 	return r;
 }
 
-int bus_conn_open(const char *dir, int64_t timeout, struct bus_conn **ret)
+static int try_open(const char *dir, int64_t timeout, struct bus_conn **ret)
 {
 	struct bus_conn *conn = calloc(1, sizeof(*conn));
 	int r;
@@ -265,6 +265,17 @@ int bus_conn_open(const char *dir, int64_t timeout, struct bus_conn **ret)
 	}
 	*ret = conn;
 	return 0;
+}
+
+int bus_conn_open(const char *dir, int64_t timeout, struct bus_conn **ret)
+{
+	int r = try_open(dir, timeout, ret);
+
+	/* Connections that have said hello outlive a worker; this one had
+	 * not. The socket that the keeper holds takes it again. */
+	if (r == BUS_ECONNRESET)
+		r = try_open(dir, timeout, ret);
+	return r;
 }
 
 struct bus_conn *bus_conn_close(struct bus_conn *conn)

@@ -198,6 +198,8 @@ static inline int have_frame(struct bus_consumer *c, struct bus_reader *r)
 			e = at_closed(c, r);
 			if (e == BUS_FOUND)
 				continue;
+			if (e == BUS_EGONE) /* told when all are read */
+				return BUS_NOTHING;
 			if (e < 0)
 				return e;
 			r->next = next;

@@ -67,9 +67,10 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
+	/* first: the thread that is started here may run retire() at once */
+	bus_fork_generation++;
 	urcu_bp_after_fork_child();
 	urcu_bp_call_rcu_after_fork_child();
-	bus_fork_generation++;
 	table = bus_lfht_new(TABLE_BUCKETS);
 	barrier_error = bus_membarrier_register();
 }
@@ -262,6 +263,7 @@ static int map_head(const int fds[4], enum bus_rights rights,
 		return r;
 	}
 	m->refs = 1;
+	m->generation = bus_fork_generation;
 	m->rights = rights;
 	m->ring_id = h->ring_id;
 	m->ring_seq = h->ring_seq;
@@ -324,8 +326,15 @@ static struct bus_map *find_any(const struct bus_map *want)
 
 static void retire(struct rcu_head *head)
 {
+	struct bus_map *m = caa_container_of(head, struct bus_map, rcu);
+
 	bus_rcu_callback();
-	unmap(caa_container_of(head, struct bus_map, rcu));
+	/* What a parent had retired when it forked is not mapped here, and
+	 * something of ours may be in its place. */
+	if (bus_forked(m->generation))
+		free(m);
+	else
+		unmap(m);
 }
 
 /* Two threads may map one ring at once: the second one's is thrown away. */

@@ -29,6 +29,7 @@ struct bus_map {
 	uint32_t partition;
 	enum bus_rights rights;
 	uint32_t refs;			/* atomic; 0: being retired */
+	unsigned generation;		/* of the process that mapped it */
 	const struct bus_topic_page *shm_topic;
 	/* what was mapped, for munmap */
 	size_t ring_span, part_span;

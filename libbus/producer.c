@@ -143,6 +143,12 @@ static int lane_open(struct bus_producer *p, uint32_t partition,
 		return BUS_ENOMEM;
 	r = bus_attach(p->bus, p->topic, partition, BUS_ROLE_PRODUCER,
 		       &l->place);
+	if (!r && p->lanes[0] &&
+	    p->lanes[0]->place.map->topic_id != l->place.map->topic_id) {
+		/* deleted and created again since we came */
+		bus_detach(p->bus, &l->place);
+		r = BUS_EGONE;
+	}
 	if (r < 0) {
 		free(l);
 		return r;

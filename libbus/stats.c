@@ -86,6 +86,20 @@ static void read_consumers(const struct bus_ring *r,
 	}
 }
 
+/* Where the oldest ring of the partition begins. */
+static int read_beginning(struct bus *bus, const struct bus_attachment *place,
+			  struct bus_pair *ret)
+{
+	struct bus_attachment oldest;
+	int e = bus_attach_next(bus, place, BUS_SEQ_BEFORE_ALL, &oldest);
+
+	if (e < 0)
+		return e;
+	*ret = bus_ring_beginning(&oldest.map->ring);
+	bus_detach(bus, &oldest);
+	return 0;
+}
+
 int bus_partition_stat(struct bus *bus, const char *topic, uint32_t partition,
 		       struct bus_partition_stat *ret)
 {
@@ -100,17 +114,20 @@ int bus_partition_stat(struct bus *bus, const char *topic, uint32_t partition,
 	r = &place.map->ring;
 	s.producers = calloc(BUS_SLOTS, sizeof(*s.producers));
 	s.consumers = calloc(BUS_SLOTS, sizeof(*s.consumers));
-	if (!s.producers || !s.consumers) {
+	if (!s.producers || !s.consumers)
+		e = BUS_ENOMEM;
+	else
+		e = read_beginning(bus, &place, &begin);
+	if (e < 0) {
 		bus_partition_stat_free(&s);
 		bus_detach(bus, &place);
-		return BUS_ENOMEM;
+		return e;
 	}
-	begin = bus_ring_beginning(r);
 	end = bus_ring_end(r);
 	s.beginning = begin.off;
 	s.end = end.off;
 	s.ring_bytes = r->size;
-	s.ring_used = end.pos - begin.pos;
+	s.ring_used = end.pos - bus_ring_beginning(r).pos;
 	s.ring = (uint32_t)place.map->ring_seq;
 	read_producers(r, &s);
 	read_consumers(r, &s);

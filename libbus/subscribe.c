@@ -216,6 +216,14 @@ static bool blocks(const struct bus_consumer *c, const struct bus_reader *r)
 		bus_load(&t->slow_consumer) == BUS_SLOW_IS_BLOCK);
 }
 
+/* Deleted and created again since the first partition was attached. */
+static bool another_topic(const struct bus_consumer *c,
+			  const struct bus_attachment *place)
+{
+	return c->n_readers &&
+	       c->readers[0]->place.map->topic_id != place->map->topic_id;
+}
+
 static int add_reader(struct bus_consumer *c, uint32_t partition, int64_t start)
 {
 	struct bus_attachment place;
@@ -226,9 +234,11 @@ static int add_reader(struct bus_consumer *c, uint32_t partition, int64_t start)
 	if (e < 0)
 		return e;
 	r = calloc(1, sizeof(*r));
-	if (!r) {
+	e = !r ? BUS_ENOMEM : another_topic(c, &place) ? BUS_EGONE : 0;
+	if (e < 0) {
 		bus_detach(c->bus, &place);
-		return BUS_ENOMEM;
+		free(r);
+		return e;
 	}
 	bus_reader_move(r, &place);
 	r->block = blocks(c, r) ? BUS_CONSUMER_BLOCK : 0;
@@ -259,6 +269,9 @@ int bus_consumer_grow(struct bus_consumer *c)
 	while (c->n_readers < n) {
 		int e = add_reader(c, c->n_readers, BUS_BEGINNING);
 
+		/* what has fewer partitions, or none, is another topic */
+		if (e == BUS_ERANGE || e == BUS_ENOENT)
+			e = BUS_EGONE;
 		if (e < 0)
 			return e;
 	}

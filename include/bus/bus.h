@@ -61,7 +61,7 @@ struct bus_options {
  * @options: NULL for the defaults. Not kept.
  * @ret:     the connection; the caller closes it.
  * Return: 0; BUS_ENODIR, BUS_ECONNREFUSED, BUS_EACCES, BUS_EVERSION,
- *   BUS_ENAMETOOLONG, BUS_EMFILE, BUS_ENOMEM, BUS_ETIMEDOUT.
+ *   BUS_ENAMETOOLONG, BUS_EMFILE, BUS_ENOMEM, BUS_ETIMEDOUT, BUS_EINVAL.
  * Context: any thread; blocks until busd answers; not in a signal handler.
  */
 int bus_open(const struct bus_options *options, struct bus **ret);

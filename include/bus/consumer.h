@@ -75,8 +75,8 @@ struct bus_lost {
  * @options: NULL: all partitions, from the end, adaptive, as the topic says.
  * Return: 0; BUS_ENOENT, BUS_ENAME, BUS_ERANGE (no such partition, or the
  *   start is below the earliest record or above the end; bus_detail() tells
- *   what there is), BUS_EUSERS, BUS_EMFILE, BUS_ENOMEM, BUS_EFORKED and what
- *   the connection returns.
+ *   what there is), BUS_EUSERS, BUS_EMFILE, BUS_ENOMEM, BUS_EINVAL,
+ *   BUS_EFORKED and what the connection returns.
  * Context: the thread that will read. Blocks.
  */
 int bus_consumer_open(struct bus *bus, const char *topic,

@@ -61,7 +61,7 @@ struct bus_producer_options {
  * @options: NULL for the defaults (time-out: the topic's max.block.ms).
  * Return: 0; BUS_ENOENT, BUS_ENAME, BUS_EBUSY (producers=one and one is
  *   attached; bus_detail() names it), BUS_EUSERS, BUS_EMFILE, BUS_ENOMEM,
- *   BUS_EFORKED and what the connection returns.
+ *   BUS_EINVAL, BUS_EFORKED and what the connection returns.
  * Context: the thread that will send. Blocks.
  */
 int bus_producer_open(struct bus *bus, const char *topic,
