@@ -127,8 +127,7 @@ struct bench {
 /* Subjects that are in several benches: records there and back, a stream. */
 extern const struct bench_subject bench_echo, bench_stream, bench_single;
 
-extern const struct bench bench_rtt, bench_throughput, bench_wake,
-	bench_attach;
+extern const struct bench bench_rtt, bench_throughput, bench_wake, bench_attach;
 
 /* Floors */
 
@@ -147,9 +146,15 @@ static inline void bench_settle(struct bench_part *part)
 	part->watch.last = bench_ticks();
 }
 
-/* Say why this process cannot go on; returns @error. Shown by the parent. */
+/*
+ * Say why this process cannot go on; the parent shows it. @error is libbus's,
+ * is added in words unless it is -ECANCELED, and returned. The other takes
+ * errno, of a system call, and returns its negative.
+ */
 int bench_fail(int error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+int bench_fail_errno(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
 
 /* A side's state, zeroed, into part->state; the driver frees it. NULL after
  * bench_fail() if there is no memory. */

@@ -54,8 +54,8 @@ static inline void bench_watch_start(struct bench_watch *watch)
 /* Note a duration that was measured elsewhere. */
 static inline void bench_watch_add(struct bench_watch *watch, uint64_t ticks)
 {
-	watch->lap[watch->n++] = ticks < UINT32_MAX ? (uint32_t)ticks
-						    : UINT32_MAX;
+	watch->lap[watch->n++] = ticks < UINT32_MAX ? (uint32_t)ticks :
+						      UINT32_MAX;
 }
 
 /* A chunk ended, and the next one begins. */

@@ -12,7 +12,9 @@
  *  * Slices of a few milliseconds alternate: floor, subject, floor, ... A
  *    says by a sequence number which comes next; both then run their side.
  *  * Before and after each slice a short ping-pong over one line tells near
- *    from far. Slices whose two tags differ are MIXED and do not count.
+ *    from far. Slices whose two tags differ are MIXED and do not count. (Near
+ *    is also a pair of threads of one core, at half the time: such a tag does
+ *    not agree with that of two neighbouring cores either.)
  *  * After some forty slices both sides sleep for a moment, which draws the
  *    placement anew: such a stretch is mostly of one placement, and a row has
  *    many. The first slices of each stretch are warm-up and not kept.
@@ -28,6 +30,7 @@
 #include "driver.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,6 +52,7 @@
 #define TAG_TRIPS 16
 #define TAG_NEAR_NS 250 /* below: near */
 #define TAG_FAR_NS 300 /* above: far */
+#define TAG_SAME 1.4 /* two tags further apart: it moved meanwhile */
 #define STALL_NS UINT64_C(20000000000) /* without a slice: give up */
 
 enum verb { VERB_OPEN, VERB_TAG, VERB_SLICE, VERB_IDLE, VERB_CLOSE, VERB_END };
@@ -87,7 +91,7 @@ static void pin(int core)
 	CPU_ZERO(&set);
 	CPU_SET((size_t)core, &set);
 	if (sched_setaffinity(0, sizeof(set), &set)) {
-		bench_fail(-errno, "cannot pin a process to core %d", core);
+		bench_fail_errno("cannot pin a process to core %d", core);
 		_exit(1);
 	}
 }
@@ -193,8 +197,8 @@ static void await(struct pair *pair)
 		bench_pause();
 }
 
-/* How far apart the two cores are now. */
-static enum bench_place tag(struct pair *pair)
+/* How long a line takes there and back now, in ns. */
+static double tag(struct pair *pair)
 {
 	uint64_t *shm_ball = &pair->court->ball;
 	double ns[TAG_CHUNKS];
@@ -216,10 +220,18 @@ static enum bench_place tag(struct pair *pair)
 	}
 	await(pair);
 
-	double trip = bench_quartiles(ns, TAG_CHUNKS).median;
+	return bench_quartiles(ns, TAG_CHUNKS).median;
+}
 
-	return trip < TAG_NEAR_NS ? BENCH_NEAR :
-	       trip > TAG_FAR_NS  ? BENCH_FAR :
+/* Where a slice between two tags was run. */
+static enum bench_place place_of(double before, double after)
+{
+	double low = fmin(before, after), high = fmax(before, after);
+
+	if (high > low * TAG_SAME)
+		return BENCH_MIXED;
+	return high < TAG_NEAR_NS ? BENCH_NEAR :
+	       low > TAG_FAR_NS	  ? BENCH_FAR :
 				    BENCH_MIXED;
 }
 
@@ -312,20 +324,20 @@ static void lead_stretch(struct pair *pair, uint64_t deadline)
 	nap();
 	await(pair);
 
-	enum bench_place before = tag(pair);
+	double before = tag(pair);
 
 	for (unsigned i = 0; i < WARM_UP + STRETCH_SLICES; i++) {
 		struct bench_slice slice = plan(pair, i);
-		double *cost = pair->cost[slice.part][slice.timed];
+		enum bench_place place = place_of(before, before);
 
 		run_slice(pair, slice.part, slice.timed,
-			  size_slice(pair, slice.part, slice.timed, before));
+			  size_slice(pair, slice.part, slice.timed, place));
 		slice.mean = slice_mean(&pair->part[slice.part]);
+		pair->cost[slice.part][slice.timed][place] = slice.mean;
 
-		enum bench_place after = tag(pair);
+		double after = tag(pair);
 
-		slice.place = (uint8_t)(before == after ? before : BENCH_MIXED);
-		cost[before] = slice.mean;
+		slice.place = (uint8_t)place_of(before, after);
 		before = after;
 		if (i < WARM_UP)
 			continue;
@@ -470,7 +482,7 @@ static int start_side(struct pair *pair, enum bench_side side)
 	pid_t pid = bench_fork();
 
 	if (pid < 0)
-		return bench_fail(-errno, "cannot fork");
+		return bench_fail_errno("cannot fork");
 	if (pid) {
 		pair->pid[side] = pid;
 		return 0;
@@ -527,7 +539,7 @@ int bench_run(const struct bench *bench, const struct bench_row *row,
 	int r;
 
 	if (court == MAP_FAILED)
-		return bench_fail(-errno, "no shared memory");
+		return bench_fail_errno("no shared memory");
 	pair.court = court;
 	pair.result = ret;
 	bench_tick_ns(); /* once, before the forks */

@@ -68,7 +68,7 @@ static inline int echo_read(struct echo *echo, struct bus_record *ret)
 			      sizeof(echo->buffer), BUS_FOREVER);
 
 	if (r != 1)
-		return bench_fail(r, "echo: reading");
+		return bench_fail(r < 0 ? r : BUS_ETIMEDOUT, "echo: reading");
 	if (ret->value_size != echo->bytes ||
 	    memcmp(ret->value, &echo->trip, sizeof(echo->trip)))
 		return bench_fail(BUS_ECORRUPT, "echo: not what was sent");

@@ -7,6 +7,7 @@
  * own memfd is allocated before, as a topic's are; a fresh process maps it
  * with MAP_POPULATE, for a producer writable, for a consumer read-only.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,11 +59,14 @@ static int allocate(struct attach *attach, size_t size)
 	attach->fd = memfd_create("bench-floor", MFD_CLOEXEC);
 	attach->size = size;
 	if (attach->fd < 0)
-		return bench_fail(-errno, "memfd");
+		return bench_fail_errno("memfd");
 
 	int error = posix_fallocate(attach->fd, 0, (off_t)size);
 
-	return error ? bench_fail(-error, "%zu bytes of memfd", size) : 0;
+	if (!error)
+		return 0;
+	errno = error; /* it returns what the others leave there */
+	return bench_fail_errno("%zu bytes of memfd", size);
 }
 
 static int mmap_open(struct bench_part *part, enum bench_side side)
@@ -93,7 +97,7 @@ static int map_in_child(void *arg)
 		       attach->fd, 0);
 
 	page->ticks = bench_ticks() - began;
-	return p == MAP_FAILED ? bench_fail(-errno, "mmap") : 0;
+	return p == MAP_FAILED ? bench_fail_errno("mmap") : 0;
 }
 
 static int map_sample(struct bench_part *part)

@@ -76,17 +76,17 @@ int bench_instance_start(struct bench_instance *ret, const sigset_t *mask)
 	*ret = (struct bench_instance){ .dir = "/tmp/bus-bench.XXXXXX" };
 	if (!mkdtemp(ret->dir)) {
 		ret->dir[0] = '\0';
-		return bench_fail(-errno, "no directory below /tmp");
+		return bench_fail_errno("no directory below /tmp");
 	}
 	if (pipe(fds))
-		return bench_fail(-errno, "no pipe");
+		return bench_fail_errno("no pipe");
 	ret->pid = fork();
 	if (!ret->pid) {
 		close(fds[0]);
 		become_busd(ret->dir, fds[1], mask);
 	}
 	close(fds[1]);
-	r = ret->pid < 0 ? bench_fail(-errno, "cannot fork") :
+	r = ret->pid < 0 ? bench_fail_errno("cannot fork") :
 			   await_ready(fds[0]);
 	close(fds[0]);
 	return r;

@@ -98,7 +98,8 @@ static int consume(struct stream *stream, uint64_t n, uint64_t *sum)
 				      BUS_FOREVER);
 
 		if (r <= 0)
-			return bench_fail(r, "stream: reading");
+			return bench_fail(r < 0 ? r : BUS_ETIMEDOUT,
+					  "stream: reading");
 		for (int i = 0; i < r; i++) {
 			uint64_t number;
 

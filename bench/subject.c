@@ -36,21 +36,38 @@ const char *bench_error(void)
 	return error_text;
 }
 
+/* The first one is the cause, what comes later is its consequence. */
+static void set_error(const char *why, const char *format, va_list args)
+{
+	int n;
+
+	if (*error_text)
+		return;
+	n = vsnprintf(error_text, BENCH_TEXT, format, args);
+	if (why && n < BENCH_TEXT)
+		snprintf(error_text + n, (size_t)(BENCH_TEXT - n), ": %s", why);
+}
+
 int bench_fail(int error, const char *format, ...)
 {
 	va_list args;
-	int n;
 
-	/* The first one is the cause, what comes later is its consequence. */
-	if (*error_text)
-		return error;
 	va_start(args, format);
-	n = vsnprintf(error_text, BENCH_TEXT, format, args);
+	set_error(error == -ECANCELED ? NULL : bus_strerror(error), format,
+		  args);
 	va_end(args);
-	if (n < BENCH_TEXT && error != -ECANCELED)
-		snprintf(error_text + n, (size_t)(BENCH_TEXT - n), ": %s",
-			 bus_strerror(error));
 	return error;
+}
+
+int bench_fail_errno(const char *format, ...)
+{
+	int error = errno;
+	va_list args;
+
+	va_start(args, format);
+	set_error(strerror(error), format, args);
+	va_end(args);
+	return -error;
 }
 
 /* ---- Processes and memory ----------------------------------------------- */
@@ -74,12 +91,12 @@ int bench_in_child(int (*function)(void *), void *arg)
 	int status;
 
 	if (pid < 0)
-		return bench_fail(-errno, "cannot fork");
+		return bench_fail_errno("cannot fork");
 	if (!pid)
 		_exit(function(arg) < 0);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return bench_fail(-errno, "cannot wait for a child");
+			return bench_fail_errno("cannot wait for a child");
 	return status ? bench_fail(-ECANCELED, "a child failed") : 0;
 }
 
@@ -101,7 +118,7 @@ int bench_share(struct bench_part *part, size_t size)
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
-		return bench_fail(-errno, "%zu bytes of shared memory", size);
+		return bench_fail_errno("%zu bytes of shared memory", size);
 	madvise(p, size, MADV_HUGEPAGE); /* if it may be */
 	memset(p, 0, size);
 	part->shared = p;

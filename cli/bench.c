@@ -32,21 +32,25 @@ static const struct cli_usage usage = {
 	.words = "[ROW]...",
 	.max = -1,
 	.about =
-"Measure the bus against what the hardware gives, its floors: slices of both\n"
-"alternate inside one pair of processes, pinned to two cores that they keep\n"
-"busy. Runs against a private busd that ends with it, unless --dir is given.\n"
-"ROW is the beginning of the names that --list shows; without one, all run.\n"
-"The ratio is subject / floor, slice by slice. Slices are told apart by how\n"
-"far the two cores are (near, far); with fewer than 30 there is no ratio.\n",
-	.options = (const struct cli_option[]){
-		{ CLI_JSON, "json", NULL, "print a JSON array, not a table" },
-		{ LIST, "list", NULL, "print the names of the rows and end" },
-		{ SECONDS, "seconds", "S", "of each row (4)" },
-		{ SLICES, "slices", "N",
-		  "end a row early after N slices of the subject" },
-		{ SLICE_MS, "slice-ms", "MS", "length of a slice (4)" },
-		{ CORES, "cores", "A,B", "where to run (the first two)" },
-		{ 0 } },
+		"Measure the bus against what the hardware gives, its floors: slices of both\n"
+		"alternate inside one pair of processes, pinned to two cores that they keep\n"
+		"busy. Runs against a private busd that ends with it, unless --dir is given.\n"
+		"ROW is the beginning of the names that --list shows; without one, all run.\n"
+		"The ratio is subject / floor, slice by slice. Slices are told apart by how\n"
+		"far the two cores are (near, far); with fewer than 30 there is no ratio.\n",
+	.options =
+		(const struct cli_option[]){
+			{ CLI_JSON, "json", NULL,
+			  "print a JSON array, not a table" },
+			{ LIST, "list", NULL,
+			  "print the names of the rows and end" },
+			{ SECONDS, "seconds", "S", "of each row (4)" },
+			{ SLICES, "slices", "N",
+			  "end a row early after N slices of the subject" },
+			{ SLICE_MS, "slice-ms", "MS", "length of a slice (4)" },
+			{ CORES, "cores", "A,B",
+			  "where to run (the first two)" },
+			{ 0 } },
 	.examples = "  bus bench\n"
 		    "  bus bench rtt throughput/32x64\n"
 		    "  bus bench --seconds 20 rtt/32x1/one\n"
@@ -80,7 +84,8 @@ static void parse_cores(const struct cli_args *args, int core[2])
 	if (sscanf(args->value, "%d,%d%c", &core[0], &core[1], &end) != 2 ||
 	    core[0] == core[1] || core[0] < 0 || core[1] < 0 ||
 	    core[0] >= CPU_SETSIZE || core[1] >= CPU_SETSIZE)
-		cli_args_wrong(args, "--cores: '%s' is not two cores, as in 0,1",
+		cli_args_wrong(args,
+			       "--cores: '%s' is not two cores, as in 0,1",
 			       args->value);
 }
 
@@ -235,7 +240,8 @@ static int run_all(struct run *run, const struct cli_args *args)
 
 int cli_bench(int argc, char **argv)
 {
-	struct run run = { .options = { .core = { -1, -1 }, .seconds = 4,
+	struct run run = { .options = { .core = { -1, -1 },
+					.seconds = 4,
 					.slice_ms = 4,
 					.progress = isatty(STDERR_FILENO) } };
 	struct bench_options *o = &run.options;
@@ -251,7 +257,8 @@ int cli_bench(int argc, char **argv)
 		else if (code == SECONDS)
 			o->seconds = positive(&args);
 		else if (code == SLICES)
-			o->slices = (unsigned)cli_args_number(&args, 1, 1000000);
+			o->slices =
+				(unsigned)cli_args_number(&args, 1, 1000000);
 		else if (code == SLICE_MS)
 			o->slice_ms = positive(&args);
 		else
