@@ -19,7 +19,9 @@ struct stream {
 	struct bus_consumer *consumer;
 	uint64_t next; /* number of the next record, from 0 */
 	struct bus_message message[BENCH_BATCH_MAX];
-	uint8_t value[BENCH_BATCH_MAX][BENCH_BYTES_MAX];
+	/* one behind the other, as a program would have them; 4096 apart they
+	 * would all fall into one set of the cache */
+	_Alignas(BENCH_LINE) uint8_t value[BENCH_BATCH_MAX * BENCH_BYTES_MAX];
 };
 
 static int stream_attach(struct bench_part *part, enum bench_side side)
@@ -47,7 +49,8 @@ static int stream_open(struct bench_part *part, enum bench_side side)
 		return BUS_ENOMEM;
 	for (unsigned i = 0; i < BENCH_BATCH_MAX; i++) {
 		stream->message[i] = BUS_MESSAGE;
-		stream->message[i].value = stream->value[i];
+		stream->message[i].value =
+			stream->value + i * part->params.bytes;
 		stream->message[i].value_size = part->params.bytes;
 	}
 
@@ -58,15 +61,16 @@ static int stream_open(struct bench_part *part, enum bench_side side)
 
 static int64_t send_one(struct stream *stream, size_t bytes)
 {
-	memcpy(stream->value[0], &stream->next, sizeof(stream->next));
+	memcpy(stream->value, &stream->next, sizeof(stream->next));
 	stream->next++;
-	return bus_send(stream->producer, stream->value[0], bytes);
+	return bus_send(stream->producer, stream->value, bytes);
 }
 
-static int64_t send_batch(struct stream *stream, size_t n)
+static int64_t send_batch(struct stream *stream, size_t bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		memcpy(stream->value[i], &stream->next, sizeof(stream->next));
+		memcpy(stream->value + i * bytes, &stream->next,
+		       sizeof(stream->next));
 		stream->next++;
 	}
 	return bus_send_batch(stream->producer, stream->message, n, NULL);
@@ -79,7 +83,8 @@ static int produce(struct bench_part *part, uint64_t ops)
 
 	for (uint64_t i = 0; i < ops; i += batch) {
 		int64_t r = batch == 1 ? send_one(stream, part->params.bytes) :
-					 send_batch(stream, batch);
+					 send_batch(stream, part->params.bytes,
+						    batch);
 
 		if (r < 0)
 			return bench_fail((int)r, "stream: sending");

@@ -29,6 +29,21 @@
 #endif
 #endif
 
+/*
+ * What ThreadSanitizer cannot see, because it is written in assembler or in a
+ * library that is not instrumented, it is told: what came before a release of
+ * an address comes before what follows an acquire of it.
+ */
+#ifdef BUS_TSAN
+void __tsan_acquire(void *);
+void __tsan_release(void *);
+#define bus_tsan_acquire(p) __tsan_acquire((void *)(uintptr_t)(p))
+#define bus_tsan_release(p) __tsan_release((void *)(uintptr_t)(p))
+#else
+#define bus_tsan_acquire(p) ((void)(p))
+#define bus_tsan_release(p) ((void)(p))
+#endif
+
 /* Relaxed: only that the access is one, whole, and done where it stands. */
 #define bus_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define bus_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
@@ -98,29 +113,28 @@ struct bus_pair {
 
 /*
  * Replace *p by @new if it is @old; acquire and release. Written out, because
- * gcc 12 makes a library call of __atomic builtins of 16 bytes.
+ * gcc 12 makes a library call of __atomic builtins of 16 bytes, and
+ * ThreadSanitizer a lock that other processes do not know of.
  */
 static inline bool bus_pair_cas(struct bus_pair *p, struct bus_pair old,
 				struct bus_pair new)
 {
-#ifdef BUS_TSAN
-	unsigned __int128 o = (unsigned __int128)old.off << 64 | old.pos;
-	unsigned __int128 n = (unsigned __int128)new.off << 64 | new.pos;
-
-	return __sync_bool_compare_and_swap((unsigned __int128 *)p, o, n);
-#elif defined(__x86_64__)
+#if defined(__x86_64__)
 	bool done;
 
+	bus_tsan_release(p);
 	__asm__ volatile("lock cmpxchg16b %[p]"
 			 : [p] "+m"(*p), "=@ccz"(done), "+a"(old.pos),
 			   "+d"(old.off)
 			 : "b"(new.pos), "c"(new.off)
 			 : "memory");
+	bus_tsan_acquire(p);
 	return done;
 #elif defined(__aarch64__)
 	uint64_t pos, off;
 	uint32_t failed;
 
+	bus_tsan_release(p);
 	/* The store is tried in both cases: only then is the load of both
 	 * words known to be one (Arm ARM, B2.9.5). */
 	do {
@@ -137,6 +151,7 @@ static inline bool bus_pair_cas(struct bus_pair *p, struct bus_pair old,
 				 : "r"(put_pos), "r"(put_off)
 				 : "memory");
 	} while (failed);
+	bus_tsan_acquire(p);
 	return pos == old.pos && off == old.off;
 #else
 #error "no 16-byte compare-and-swap known for this processor"
@@ -152,6 +167,7 @@ static inline struct bus_pair bus_pair_load(const struct bus_pair *p)
 		v.pos = bus_load_acquire(&p->pos); /* [pair:A] pairs [pair:C] */
 		v.off = bus_load_acquire(&p->off); /* [pair:B] pairs [pair:C] */
 	} while (bus_load(&p->pos) != v.pos);
+	bus_tsan_acquire(p);
 	return v;
 }
 

@@ -27,52 +27,106 @@ bus_copy(void *to, const void *from, size_t size)
 		*t++ = *f++;
 }
 #else
-/* 16 bytes at any address, in a register. */
 typedef long long bus_vector
 	__attribute__((vector_size(16), aligned(1), may_alias));
+typedef uint64_t bus_copy_word __attribute__((aligned(1), may_alias));
 
 /*
- * Most records are small: two overlapping moves of a fixed size each beat the
- * call of memcpy, which has to find the size out anew.
+ * 32 bytes, in words. What is sent was mostly filled in a moment ago, field by
+ * field, and is in the store buffer still. A load that lies within one of
+ * those stores is served from there; one that spans several, as a vector does,
+ * waits until all of them are in the cache, and so are all stores before them:
+ * those into the last frame, whose line is on its way from another core. The
+ * asm keeps the compiler from making vectors of it.
  */
-static inline void bus_copy(void *to, const void *from, size_t size)
+static inline void bus_copy_32(uint8_t *to, const uint8_t *from)
+{
+	const bus_copy_word *f = (const bus_copy_word *)from;
+	bus_copy_word *t = (bus_copy_word *)to;
+	uint64_t a = f[0], b = f[1], c = f[2], d = f[3];
+
+	__asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+	t[0] = a;
+	t[1] = b;
+	t[2] = c;
+	t[3] = d;
+}
+
+static inline void bus_copy_16(uint8_t *to, const uint8_t *from)
+{
+	const bus_copy_word *f = (const bus_copy_word *)from;
+	bus_copy_word *t = (bus_copy_word *)to;
+	uint64_t a = f[0], b = f[1];
+
+	__asm__("" : "+r"(a), "+r"(b));
+	t[0] = a;
+	t[1] = b;
+}
+
+/* 32 bytes that were not written just now. */
+static inline void bus_copy_vector(uint8_t *to, const uint8_t *from)
+{
+	const bus_vector *f = (const bus_vector *)from;
+	bus_vector *t = (bus_vector *)to;
+	bus_vector a = f[0], b = f[1];
+
+	t[0] = a;
+	t[1] = b;
+}
+
+/* More than 64 bytes. Up to 512 a loop beats the call of memcpy. */
+static __attribute__((noinline, unused)) void
+bus_copy_large(uint8_t *to, const uint8_t *from, size_t size)
+{
+	size_t i;
+
+	bus_copy_32(to, from);
+	bus_copy_32(to + 32, from + 32);
+	if (size > 512) {
+		memcpy(to + 64, from + 64, size - 64);
+		return;
+	}
+	for (i = 64; i < size - 32; i += 32)
+		bus_copy_vector(to + i, from + i);
+	bus_copy_vector(to + size - 32, from + size - 32);
+}
+
+/* Fewer than 16 bytes. */
+static __attribute__((noinline, unused)) void
+bus_copy_tiny(uint8_t *to, const uint8_t *from, size_t size)
+{
+	if (size >= 8) {
+		*(bus_copy_word *)to = *(const bus_copy_word *)from;
+		*(bus_copy_word *)(to + size - 8) =
+			*(const bus_copy_word *)(from + size - 8);
+		return;
+	}
+	while (size--)
+		*to++ = *from++;
+}
+
+/* Most records are small: a few moves, the last ones overlapping, are faster
+ * than the call of memcpy, which has to find the size out anew. */
+static inline __attribute__((always_inline)) void
+bus_copy(void *to, const void *from, size_t size)
 {
 	uint8_t *t = to;
 	const uint8_t *f = from;
 
-#define TWO_MOVES(type)                                                        \
-	do {                                                                   \
-		type first, last;                                              \
-		memcpy(&first, f, sizeof(type));                               \
-		memcpy(&last, f + size - sizeof(type), sizeof(type));          \
-		memcpy(t, &first, sizeof(type));                               \
-		memcpy(t + size - sizeof(type), &last, sizeof(type));          \
-	} while (0)
-
-	if (size > 64) {
-		memcpy(t, f, size);
+	if (unlikely(size > 64)) {
+		bus_copy_large(t, f, size);
 	} else if (size >= 32) {
-		bus_vector a = *(const bus_vector *)f;
-		bus_vector b = *(const bus_vector *)(f + 16);
-		bus_vector c = *(const bus_vector *)(f + size - 32);
-		bus_vector d = *(const bus_vector *)(f + size - 16);
-
-		*(bus_vector *)t = a;
-		*(bus_vector *)(t + 16) = b;
-		*(bus_vector *)(t + size - 32) = c;
-		*(bus_vector *)(t + size - 16) = d;
+		bus_copy_32(t, f);
+		if (size > 32)
+			bus_copy_32(t + size - 32, f + size - 32);
 	} else if (size >= 16) {
-		TWO_MOVES(bus_vector);
-	} else if (size >= 8) {
-		TWO_MOVES(uint64_t);
-	} else if (size >= 4) {
-		TWO_MOVES(uint32_t);
-	} else if (size >= 2) {
-		TWO_MOVES(uint16_t);
+		bus_copy_16(t, f);
+		bus_copy_16(t + size - 16, f + size - 16);
+	} else if (size == 8) {
+		memcpy(t, f, 8);
 	} else if (size) {
-		*t = *f;
+		bus_copy_tiny(t, f, size);
 	}
-#undef TWO_MOVES
 }
 #endif
 

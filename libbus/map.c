@@ -45,6 +45,7 @@
 #define TABLE_BUCKETS 64
 
 char bus_rcu_period;
+char bus_rcu_added;
 unsigned bus_fork_generation;
 
 static struct cds_lfht *table;
@@ -285,6 +286,7 @@ static int match(struct cds_lfht_node *node, const void *key)
 	const struct bus_map *m = caa_container_of(node, struct bus_map, node);
 	const struct bus_map *k = key;
 
+	bus_rcu_match();
 	return m->ring_id == k->ring_id && m->rights == k->rights;
 }
 

@@ -469,7 +469,7 @@ static inline __attribute__((always_inline)) int claim(struct bus_producer *p, s
 
 /* ---- Commit ----------------------------------------------------------- */
 
-static __attribute__((noinline, cold)) void ring_armed(const struct lane *l)
+static __attribute__((noinline)) void ring_armed(const struct lane *l)
 {
 	struct bus_bells *b = l->shm_bells;
 	unsigned n = 0;
@@ -622,7 +622,7 @@ static void look_for_partitions(struct bus_producer *p)
 		p->partitions = n;
 }
 
-static __attribute__((noinline, cold)) void sticky_spent(struct bus_producer *p)
+static __attribute__((noinline)) void sticky_spent(struct bus_producer *p)
 {
 	look_for_partitions(p);
 	p->sticky_left = STICKY_BYTES;

@@ -21,18 +21,9 @@
 
 #include "atomic.h"
 
-#ifdef BUS_TSAN
-void __tsan_acquire(void *);
-void __tsan_release(void *);
-#define bus_tsan_acquire(p) __tsan_acquire(p)
-#define bus_tsan_release(p) __tsan_release(p)
-#else
-#define bus_tsan_acquire(p) ((void)(p))
-#define bus_tsan_release(p) ((void)(p))
-#endif
-
-/* Stands for the grace period in the annotations. */
+/* Stand for the grace period, and for what is added to any table. */
 extern char bus_rcu_period;
+extern char bus_rcu_added;
 
 static inline void bus_rcu_read_lock(void)
 {
@@ -49,6 +40,12 @@ static inline void bus_rcu_read_unlock(void)
 static inline void bus_rcu_callback(void)
 {
 	bus_tsan_acquire(&bus_rcu_period);
+}
+
+/* First thing in a match function of a table. */
+static inline void bus_rcu_match(void)
+{
+	bus_tsan_acquire(&bus_rcu_added);
 }
 
 /*
@@ -91,7 +88,7 @@ static inline struct cds_lfht_node *bus_lfht_find(struct cds_lfht *ht,
 	struct cds_lfht_iter iter;
 
 	cds_lfht_lookup(ht, hash, match, key, &iter);
-	bus_tsan_acquire(ht);
+	bus_rcu_match();
 	return cds_lfht_iter_get_node(&iter);
 }
 
@@ -101,7 +98,7 @@ bus_lfht_add_unique(struct cds_lfht *ht, unsigned long hash,
 		    cds_lfht_match_fct match, const void *key,
 		    struct cds_lfht_node *node)
 {
-	bus_tsan_release(ht);
+	bus_tsan_release(&bus_rcu_added);
 	return cds_lfht_add_unique(ht, hash, match, key, node);
 }
 
@@ -116,7 +113,7 @@ static inline struct cds_lfht_node *bus_lfht_first(struct cds_lfht *ht,
 						   struct cds_lfht_iter *iter)
 {
 	cds_lfht_first(ht, iter);
-	bus_tsan_acquire(ht);
+	bus_rcu_match();
 	return cds_lfht_iter_get_node(iter);
 }
 
@@ -124,7 +121,7 @@ static inline struct cds_lfht_node *bus_lfht_next(struct cds_lfht *ht,
 						  struct cds_lfht_iter *iter)
 {
 	cds_lfht_next(ht, iter);
-	bus_tsan_acquire(ht);
+	bus_rcu_match();
 	return cds_lfht_iter_get_node(iter);
 }
 

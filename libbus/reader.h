@@ -59,7 +59,6 @@ struct bus_consumer {
 	enum bus_wait wait;
 	int64_t sleep_bound;	/* ns; sleeps are never longer */
 	struct bus_notify *notify; /* NULL: nobody asked for a descriptor */
-	bool streaming;		/* records came close together lately */
 	bool has_lost;
 	struct bus_lost lost;
 	bool all;		/* also partitions that are added later */
