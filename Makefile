@@ -82,16 +82,16 @@ SO := $(BUILD)/libbus.so.$(SOVERSION)
 LIBS := $(SO) $(BUILD)/libbus.so $(BUILD)/libbus.a
 PROGRAMS := $(BUILD)/bus $(BUILD)/busd
 EXAMPLES := $(EXAMPLE_C:%.c=$(BUILD)/%)
-TESTS := $(TEST_C:%.c=$(BUILD)/%)
+TEST_PROGRAMS := $(TEST_C:%.c=$(BUILD)/%)
 
 # ---- Building --------------------------------------------------------------
 
 .PHONY: all lib programs examples tests
-all: lib programs examples $(BUILD)/bus.pc
+all: lib programs examples ; @:
 lib: $(LIBS)
 programs: $(PROGRAMS)
 examples: $(EXAMPLES)
-tests: $(TESTS)
+tests: $(TEST_PROGRAMS) ; @:
 
 ifeq ($(V),)
 Q := @
@@ -133,15 +133,10 @@ $(EXAMPLES): $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(BUILD)/libbus.so
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(link) $< -L$(BUILD) -lbus -lm -Wl,-rpath,'$$ORIGIN/..'
 
-$(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call objects,$(UTIL_C)) \
+$(TEST_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call objects,$(UTIL_C)) \
 		$(BUILD)/obj/parts.a $(BUILD)/libbus.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(link) $^ -lcmocka -lm $(URCU)
-
-$(BUILD)/bus.pc: packaging/bus.pc.in include/bus/bus.h Makefile
-	@mkdir -p $(@D)
-	$(Q)sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' \
-		-e 's|@includedir@|$(INCLUDEDIR)|' -e 's|@version@|$(VERSION)|' $< >$@
 
 -include $(patsubst %.o,%.d,$(call objects,$(ALL_C)))
 
@@ -165,7 +160,7 @@ run-demo:
 run-test check: export BUILD := $(BUILD)
 run-test check: export CC := $(CC)
 run-test:
-	$(Q)scripts/run-tests $(BUILD)/logs $(CHECKS) $(TESTS)
+	$(Q)scripts/run-tests $(BUILD)/logs $(CHECKS) $(TEST_PROGRAMS)
 
 test-all:
 	$(Q)scripts/setup --if-missing all
@@ -186,14 +181,16 @@ INSTALLED = $(BINDIR)/bus $(BINDIR)/busd $(LIBDIR)/libbus.a $(LIBDIR)/libbus.so 
 	$(HEADERS:include/%=$(INCLUDEDIR)/%) \
 	$(foreach m,$(MAN),$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m))
 
-install: lib programs $(BUILD)/bus.pc
+install: lib programs
 	$(Q)install -d $(sort $(dir $(INSTALLED:%=$(DESTDIR)%)))
 	$(Q)install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
 	$(Q)install -m 755 $(SO) $(DESTDIR)$(LIBDIR)
 	$(Q)ln -sf $(notdir $(SO)) $(DESTDIR)$(LIBDIR)/libbus.so
 	$(Q)install -m 644 $(BUILD)/libbus.a $(DESTDIR)$(LIBDIR)
 	$(Q)install -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/bus
-	$(Q)install -m 644 $(BUILD)/bus.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(Q)sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' \
+		-e 's|@includedir@|$(INCLUDEDIR)|' -e 's|@version@|$(VERSION)|' \
+		packaging/bus.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/bus.pc
 	$(Q)install -m 644 packaging/bus.bash $(DESTDIR)$(COMPDIR)/bus
 	$(Q)for m in $(MAN); do \
 		install -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/ || exit; done

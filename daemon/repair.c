@@ -75,7 +75,7 @@ static bool claim_ok(const struct bus_ring *ring, const struct pin *p,
 	return bus_ring_length_ok(ring, c->length) &&
 	       bus_diff(c->next.pos, tail.pos) <= 0 &&
 	       bus_diff(c->next.off, tail.off) <= 0 &&
-	       c->next.off <= BUS_OFFSET_MAX;
+	       c->off <= BUS_OFFSET_MAX && c->next.off <= BUS_OFFSET_MAX;
 }
 
 static struct bus_pair read_tail(const struct bus_ring *ring)

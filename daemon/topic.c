@@ -57,6 +57,7 @@ static int match_name(struct cds_lfht_node *node, const void *name)
 	struct busd_topic *t =
 		caa_container_of(node, struct busd_topic, by_name);
 
+	bus_rcu_match();
 	return !strcmp(t->shm_page->name, name);
 }
 
@@ -64,6 +65,7 @@ static int match_id(struct cds_lfht_node *node, const void *id)
 {
 	struct busd_topic *t = caa_container_of(node, struct busd_topic, by_id);
 
+	bus_rcu_match();
 	return t->held.msg.key == *(const uint64_t *)id;
 }
 

@@ -146,9 +146,9 @@ int bus_wait_complete(const struct bus_map *map, int64_t until)
 		/* [complete:B] pairs [complete:A] */
 		if (bus_load_acquire(&head->complete))
 			return 0;
-		r = bus_bell_sleep(&sleep, 1, left < (int64_t)bound ?
-						      left :
-						      (int64_t)bound);
+		r = bus_bell_sleep(&sleep, 1,
+				   left < (int64_t)bound ? left :
+							   (int64_t)bound);
 		if (r == -EINTR)
 			return BUS_EINTR;
 	}

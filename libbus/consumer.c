@@ -114,8 +114,9 @@ static int at_closed(struct bus_consumer *c, struct bus_reader *r)
 
 		if (bus_load(&v->pos) != r->at.pos)
 			continue;
-		bus_reader_stand(r, (struct bus_pair){ bus_load(&v->next_pos),
-					       bus_load(&v->next_off) });
+		bus_reader_stand(r,
+				 (struct bus_pair){ bus_load(&v->next_pos),
+						    bus_load(&v->next_off) });
 		r->off = r->at.off;
 		return BUS_FOUND;
 	}
@@ -139,8 +140,8 @@ static inline int take_frame(struct bus_reader *r)
 	if ((w0 ^ ((r->at.pos / BUS_FRAME_ALIGN) ^ r->salt) << 24) >> 24)
 		return BUS_NOTHING;
 	w1 = bus_load(&f->word1);
-	if (unlikely(bus_word1_off(w1) != r->at.off ||
-		     length < sizeof(*f) || length > r->frame_max))
+	if (unlikely(bus_word1_off(w1) != r->at.off || length < sizeof(*f) ||
+		     length > r->frame_max))
 		return BUS_NOTHING;
 	r->timestamp = (int64_t)bus_load(&f->word2);
 	r->word3 = bus_load(&f->word3);
@@ -369,7 +370,8 @@ static inline void give_bare(struct bus_reader *r, const struct bare *b,
 
 	fill_plain(ret, value, b->size, off);
 	fill_frame(ret, r, pos, b->word2, b->word3);
-	stand_behind(r, pos + bus_frame_size(sizeof(struct bus_frame) + b->size),
+	stand_behind(r,
+		     pos + bus_frame_size(sizeof(struct bus_frame) + b->size),
 		     off + 1);
 	r->bytes += b->size;
 	r->records++;
@@ -586,8 +588,9 @@ static int look_all(struct bus_consumer *c)
 /* Whether a reader's next record, a lap or a roll is there to be seen. */
 bool bus_reader_ready(const struct bus_reader *r)
 {
-	const struct bus_frame *f = (const struct bus_frame *)(r->shm_data +
-						(r->next.pos & r->mask));
+	const struct bus_frame *f =
+		(const struct bus_frame *)(r->shm_data +
+					   (r->next.pos & r->mask));
 	/* [peek:A] pairs [commit:A] */
 	uint64_t w0 = bus_load_acquire(&f->word0);
 
@@ -661,8 +664,9 @@ static __attribute__((noinline)) int wait_more(struct bus_consumer *c,
  */
 static inline bool spin(const struct bus_reader *r, unsigned *empty)
 {
-	const struct bus_frame *f = (const struct bus_frame *)(r->shm_data +
-						(r->next.pos & r->mask));
+	const struct bus_frame *f =
+		(const struct bus_frame *)(r->shm_data +
+					   (r->next.pos & r->mask));
 	uint64_t stamp = (r->next.pos / BUS_FRAME_ALIGN ^ r->salt) << 24;
 
 	do {
@@ -729,9 +733,9 @@ static int copy_record(struct bus_record *rec, uint8_t *to, size_t size)
 	size_t headers = bus_pad8(rec->headers_size);
 
 	/* a bare value need not be rounded up */
-	if (key + headers + (rec->key || rec->headers_size ?
-				     bus_pad8(rec->value_size) :
-				     rec->value_size) >
+	if (key + headers +
+		    (rec->key || rec->headers_size ? bus_pad8(rec->value_size) :
+						     rec->value_size) >
 	    size)
 		return BUS_EMSGSIZE;
 	bus_copy(to, rec->key, rec->key_size);
@@ -825,7 +829,8 @@ int bus_record_valid(const struct bus_consumer *c, const struct bus_record *rec)
 		return 0;
 	/* [valid:A] pairs [free:A] */
 	bus_fence_acquire();
-	return bus_diff(bus_load(&r->shm_control->free.pos), rec->position) <= 0;
+	return bus_diff(bus_load(&r->shm_control->free.pos), rec->position) <=
+	       0;
 }
 
 int bus_consumer_lost(const struct bus_consumer *c, struct bus_lost *ret)

@@ -141,9 +141,8 @@ static int check_head(const struct bus_ring_head *h)
 	    h->signature != bus_layout_signature())
 		return BUS_EVERSION;
 	if (h->ring_bytes < BUS_PAGE || h->ring_bytes > UINT64_C(1) << 30 ||
-	    h->ring_bytes & (h->ring_bytes - 1) ||
-	    h->mirror_bytes % BUS_PAGE || h->mirror_bytes > h->ring_bytes ||
-	    h->frame_max > h->mirror_bytes ||
+	    h->ring_bytes & (h->ring_bytes - 1) || h->mirror_bytes % BUS_PAGE ||
+	    h->mirror_bytes > h->ring_bytes || h->frame_max > h->mirror_bytes ||
 	    h->frame_max > h->ring_bytes / 4 ||
 	    h->frame_max > BUS_FRAME_LENGTH_MAX ||
 	    h->partition >= BUS_PARTITIONS_MAX)
@@ -171,8 +170,8 @@ static int map_ring(struct bus_map *m, int fd)
 	if (!r)
 		r = map_fixed(base + size, mirror, writable, fd, 0);
 	if (!r)
-		r = map_fixed(base + size + mirror, BUS_RING_STATS, writable, fd,
-			      size);
+		r = map_fixed(base + size + mirror, BUS_RING_STATS, writable,
+			      fd, size);
 	/* stats pages exist for slots that were given out: not populated */
 	if (!r && mmap(base + size + mirror + BUS_RING_STATS,
 		       BUS_RING_EXTRA - BUS_RING_STATS,

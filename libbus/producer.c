@@ -86,7 +86,6 @@ struct lane {
 	struct bus_bells *shm_bells;
 	uint64_t id;		/* producer id where word 3 has it */
 	uint64_t sequence;
-	uint64_t records, bytes;
 	bool one;
 	/* the rest */
 	bool unknown;		/* `open` was committed, the verdict is out */
@@ -129,8 +128,6 @@ static void lane_start(struct lane *l)
 		l->at = bus_pair_load(&ring->shm_control->tail);
 		l->at.pos = bus_tail_pos(l->at);
 	}
-	l->records = 0;
-	l->bytes = 0;
 }
 
 static int lane_open(struct bus_producer *p, uint32_t partition,
@@ -410,8 +407,8 @@ claim_one(const struct lane *l, struct claim *c)
 	return likely(bus_diff(l->at.pos + c->size, l->room) <= 0);
 }
 
-static inline __attribute__((always_inline)) bool
-claim_many(struct lane *l, struct claim *c)
+static inline __attribute__((always_inline)) bool claim_many(struct lane *l,
+							     struct claim *c)
 {
 	struct bus_slot *s = l->shm_slot;
 	struct bus_pair tail, next;
@@ -449,7 +446,8 @@ claim_many(struct lane *l, struct claim *c)
  * other paths work on a copy, for the same reason.
  * Return: 0, and c->at is ours; or why not.
  */
-static inline __attribute__((always_inline)) int claim(struct bus_producer *p, struct lane *l, struct claim *c)
+static inline __attribute__((always_inline)) int
+claim(struct bus_producer *p, struct lane *l, struct claim *c)
 {
 	bus_store(&l->shm_slot->phase, (uint64_t)BUS_PHASE_SEND);
 	c->size = bus_frame_size(c->length);
@@ -510,10 +508,8 @@ finish(struct lane *l, const struct claim *c)
 		/* [pin:A] pairs [pin:B]: resolved before the pin is gone */
 		bus_store_release(&s->pin, BUS_PIN_OFFLINE);
 	}
-	l->records += c->count;
-	l->bytes += c->bytes;
-	bus_store(&s->records, l->records);
-	bus_store(&s->bytes, l->bytes);
+	bus_count(&s->records, c->count);
+	bus_count(&s->bytes, c->bytes);
 	ring_bells(l);
 	bus_store(&s->phase, (uint64_t)BUS_PHASE_IDLE);
 	return (int64_t)c->at.off;
@@ -571,8 +567,7 @@ commit_closed(struct bus_producer *p, struct lane *l, struct claim *c)
  */
 static inline void prefetch_next(const struct lane *l, const struct claim *c)
 {
-	const uint8_t *next =
-		(const uint8_t *)frame_at(l, c->at.pos + c->size);
+	const uint8_t *next = (const uint8_t *)frame_at(l, c->at.pos + c->size);
 	uint64_t n = c->size < PREFETCH_BYTES ? c->size : PREFETCH_BYTES;
 
 	for (uint64_t i = 0; i < n; i += BUS_LINE)
@@ -656,8 +651,9 @@ static int choose_lane(struct bus_producer *p, const struct bus_message *m,
 			continue;
 		if (is < 0 || is >= p->partitions) {
 			bus_detail_set("partition %lld of topic %s, which has "
-				       "%u (0 to %u)", (long long)is, p->topic,
-				       p->partitions, p->partitions - 1);
+				       "%u (0 to %u)",
+				       (long long)is, p->topic, p->partitions,
+				       p->partitions - 1);
 			return BUS_ERANGE;
 		}
 		if (chosen != BUS_PARTITION_ANY && chosen != is)
@@ -709,7 +705,36 @@ int64_t bus_send(struct bus_producer *p, const void *value, size_t size)
 	return ret;
 }
 
-/* Length, attributes and the rest of a claim for @n messages. */
+/*
+ * Whether all are plain, with one timestamp and no wish for a partition: the
+ * common batch, found out without a branch for each. Then @c is complete.
+ */
+static inline bool measure_plain(const struct bus_message *m, size_t n,
+				 struct claim *c)
+{
+	uint64_t length = sizeof(struct bus_frame), bytes = 0, odd = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t size = m[i].value_size;
+
+		odd |= (uintptr_t)m[i].key | m[i].n_headers | !m[i].value |
+		       (uint64_t)(m[i].timestamp ^ m->timestamp) |
+		       (uint32_t)(m[i].partition ^ BUS_PARTITION_ANY) |
+		       (size & ~BUS_RECORD_SIZE_MASK);
+		length += 8 + bus_pad8(size);
+		bytes += size;
+	}
+	*c = (struct claim){
+		.length = length,
+		.timestamp = (uint64_t)m->timestamp,
+		.attrs = BUS_ATTR_RECORDS,
+		.count = (uint32_t)n,
+		.bytes = bytes,
+	};
+	return !odd && length <= BUS_FRAME_LENGTH_MAX;
+}
+
+/* Length, attributes and the rest of a claim for @n messages of any kind. */
 static int measure(const struct bus_message *m, size_t n, struct claim *c)
 {
 	uint64_t length = sizeof(struct bus_frame), bytes = 0;
@@ -737,6 +762,13 @@ static int measure(const struct bus_message *m, size_t n, struct claim *c)
 	return 0;
 }
 
+static inline void encode_plain(uint8_t *to, const struct bus_message *m,
+				size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to = bus_record_encode_plain(to, &m[i]);
+}
+
 static void encode(uint8_t *to, const struct bus_message *m,
 		   const struct claim *c)
 {
@@ -747,31 +779,35 @@ static void encode(uint8_t *to, const struct bus_message *m,
 		return;
 	}
 	for (size_t i = 0; i < c->count; i++)
-		to = likely(!times && bus_message_plain(&m[i])) ?
-			     bus_record_encode_plain(to, &m[i]) :
-			     bus_record_encode(to, &m[i], times, NULL);
+		to = bus_record_encode(to, &m[i], times, NULL);
 }
 
 int64_t bus_send_batch(struct bus_producer *p, const struct bus_message *m,
 		       size_t n, uint32_t *partition)
 {
+	struct lane *l = p->sticky;
 	struct claim c;
-	struct lane *l;
+	bool plain = false;
 	int64_t ret;
 	int r = usable(p);
 
 	if (!r && (n < 1 || n > BUS_BATCH_MAX))
 		r = BUS_EINVAL;
 	if (!r)
+		plain = n > 1 && measure_plain(m, n, &c);
+	if (!r && !plain)
 		r = choose_lane(p, m, n, &l);
-	if (!r)
+	if (!r && !plain)
 		r = measure(m, n, &c);
 	if (r < 0)
 		return r;
 	r = claim(p, l, &c);
 	if (r < 0)
 		return r;
-	encode(payload_of(l, &c), m, &c);
+	if (plain)
+		encode_plain(payload_of(l, &c), m, n);
+	else
+		encode(payload_of(l, &c), m, &c);
 	fill_header(l, &c);
 	ret = commit(p, l, &c);
 	if (ret >= 0 && partition)

@@ -12,7 +12,6 @@
 
 #include <string.h>
 
-
 #define HEADER_FIXED 6 /* 2 bytes size of the name, 4 of the value */
 #define HEADER_NULL UINT32_MAX
 

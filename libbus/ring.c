@@ -247,8 +247,7 @@ static struct bus_pair no_more_than_needed(const struct bus_ring *ring,
 	if (bus_diff(m.pos, most) <= 0)
 		return m;
 	for (unsigned i = 0; i < BUS_MARKS; i++) {
-		struct bus_pair k =
-			bus_pair_load(&ring->shm_control->mark[i]);
+		struct bus_pair k = bus_pair_load(&ring->shm_control->mark[i]);
 
 		if (!k.pos || bus_diff(k.pos, need) < 0 ||
 		    bus_diff(k.pos, m.pos) > 0)
@@ -337,12 +336,10 @@ int bus_ring_seek(const struct bus_ring *ring, uint64_t off,
 		return 0;
 	}
 	for (unsigned i = 0; i < BUS_MARKS; i++) {
-		struct bus_pair k =
-			bus_pair_load(&ring->shm_control->mark[i]);
+		struct bus_pair k = bus_pair_load(&ring->shm_control->mark[i]);
 
 		if (k.pos && bus_diff(k.pos, at.pos) > 0 &&
-		    bus_diff(k.pos, end.pos) <= 0 &&
-		    bus_diff(k.off, off) <= 0)
+		    bus_diff(k.pos, end.pos) <= 0 && bus_diff(k.off, off) <= 0)
 			at = k;
 	}
 	while (bus_diff(at.pos, end.pos) < 0) {

@@ -37,9 +37,9 @@ static inline unsigned bus_hist_bucket(uint64_t value)
 /* Count a time. Negative ones (the clock was set back) count as 0. */
 static inline void bus_hist_add(struct bus_stats *shm_stats, int64_t ns)
 {
-	bus_count(&shm_stats->bucket[bus_hist_bucket(ns < 0 ? 0 :
-							      (uint64_t)ns)],
-		  1);
+	bus_count(
+		&shm_stats->bucket[bus_hist_bucket(ns < 0 ? 0 : (uint64_t)ns)],
+		1);
 }
 
 #endif

@@ -37,8 +37,9 @@ static uint64_t end_off(const struct bus_attachment *a)
  * The ring that holds offset @off, or will; UINT64_MAX: the newest.
  * @ret: a reference.
  */
-static int ring_holding(const struct bus_consumer *c, const struct bus_reader *r,
-			uint64_t off, struct bus_attachment *ret)
+static int ring_holding(const struct bus_consumer *c,
+			const struct bus_reader *r, uint64_t off,
+			struct bus_attachment *ret)
 {
 	struct bus_attachment a, next;
 	int e = bus_attach_next(c->bus, &r->place, BUS_SEQ_BEFORE_ALL, &a);
@@ -316,9 +317,9 @@ int bus_consumer_open(struct bus *bus, const char *topic,
 	struct bus_consumer *c;
 	int e;
 
-	if (options && (options->size != sizeof(*options) ||
-			options->wait > BUS_WAIT_SLEEP ||
-			options->slow > BUS_SLOW_BLOCK))
+	if (options &&
+	    (options->size != sizeof(*options) ||
+	     options->wait > BUS_WAIT_SLEEP || options->slow > BUS_SLOW_BLOCK))
 		return BUS_EINVAL;
 	if (strlen(topic) > BUS_NAME_MAX)
 		return BUS_ENAME;

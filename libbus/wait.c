@@ -125,8 +125,8 @@ int bus_bell_sleep(const struct bus_sleep *sleeps, size_t n, int64_t timeout)
 
 int bus_membarrier_register(void)
 {
-	if (syscall(SYS_membarrier,
-		    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0)
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0,
+		    0) < 0)
 		return -ENOSYS;
 	return 0;
 }

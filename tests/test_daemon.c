@@ -202,7 +202,7 @@ static void a_directory_that_cannot_be_written_is_refused(void **state)
 	test_dir_remove(dir);
 }
 
-static void nobody_running_is_told_apart_from_no_instance(void **state)
+static void no_instance_is_told_with_where_it_was_looked_for(void **state)
 {
 	struct bus_options o = { .size = sizeof(o) };
 	struct bus *bus = NULL;
@@ -211,8 +211,9 @@ static void nobody_running_is_told_apart_from_no_instance(void **state)
 	(void)state;
 	test_dir_make(dir);
 	o.dir = dir;
-	check(bus_open(&o, &bus), ==, BUS_ECONNREFUSED);
+	check(bus_open(&o, &bus), ==, BUS_ENODIR);
 	check_text(bus_detail(), dir);
+	check_text(bus_strerror(BUS_ENODIR), "bus up");
 	check_text(bus_strerror(BUS_ECONNREFUSED), "bus up");
 	test_dir_remove(dir);
 	setenv("BUS_DIR", "/nonexistent/bus", 1);
@@ -323,7 +324,7 @@ static void the_keeper_may_be_killed(void **state)
 	}
 	/* and the new keeper does what the old one did */
 	s = test_status(t);
-	check(kill((pid_t)s.worker_pid, SIGKILL), ==, 0);
+	test_kill((pid_t)s.worker_pid);
 	wait_for_new_worker(t, s.worker_pid);
 	t->restarts = test_status(t).n_restarts;
 	check(t->restarts, ==, 1);
@@ -414,8 +415,7 @@ static void a_busd_of_another_version_is_refused(void **state)
 
 	(void)state;
 	test_dir_make(dir);
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", dir,
-		 BUS_SOCKET_NAME);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", dir, BUS_SOCKET_NAME);
 	check(bind(fd, (struct sockaddr *)&a, sizeof(a)), ==, 0);
 	check(listen(fd, 1), ==, 0);
 	child = test_fork(serve_another_version, &fd);
@@ -528,7 +528,8 @@ static void descriptors_from_a_client_are_not_taken(void **state)
 
 	for (unsigned i = 0; i < 20; i++) {
 		struct iovec iov = { &m, BUS_MSG_FIXED };
-		struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
+		struct msghdr h = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
 				    .msg_control = control.bytes,
 				    .msg_controllen = sizeof(control) };
 		struct cmsghdr *c = CMSG_FIRSTHDR(&h);
@@ -629,20 +630,22 @@ static void a_client_without_descriptors_is_told(void **state)
 	struct rlimit limit, low;
 	struct test_bus *t = *state;
 	struct bus_producer *p = NULL;
-	int e;
+	int e, next;
 
 	test_topic(t->bus, "t", 1, SETTINGS("ring.bytes=4096"));
 	getrlimit(RLIMIT_NOFILE, &limit);
 	low = limit;
 	/* room for two of the four that attaching takes */
-	low.rlim_cur = (rlim_t)test_count_fds(getpid()) + 2;
+	next = dup(0);
+	close(next);
+	low.rlim_cur = (rlim_t)next + 2;
 	setrlimit(RLIMIT_NOFILE, &low);
 	e = bus_producer_open(t->bus, "t", NULL, &p);
 	setrlimit(RLIMIT_NOFILE, &limit);
 	check(e, ==, BUS_EMFILE);
 	check_true(!p);
 	check_alive(t);
-	wait_until(test_count_maps("memfd:") == 0);
+	wait_until(test_count_maps("memfd:") <= t->n_maps);
 }
 
 static void with_few_descriptors(void)
@@ -677,6 +680,11 @@ static void a_busd_without_descriptors_says_so(void **state)
 	check(test_status(&few).n_topics, ==, n - 1);
 	check(bus_topic_delete(few.bus, "t0"), ==, 0);
 	check(bus_topic_delete(few.bus, "t1"), ==, 0);
+	/* descriptors come back a little later */
+	wait_until(bus_topic_create(few.bus, "t0", 1,
+				    SETTINGS("ring.bytes=4096")) == 0);
+	check(bus_topic_delete(few.bus, "t0"), ==, 0);
+	test_sleep(100 * MS);
 	check_alive(&few);
 	test_busd_stop(&few);
 	test_dir_remove(few.dir);
@@ -691,9 +699,10 @@ static void memory_not_to_be_had_is_an_error_now(void **state)
 	int keeper = test_count_fds((pid_t)before.keeper_pid);
 
 	/* 128 GiB */
-	check(bus_topic_create(t->bus, "t", BUS_PARTITIONS_MAX, SETTINGS("ring.bytes=1G")),
+	check(bus_topic_create(t->bus, "t", BUS_PARTITIONS_MAX,
+			       SETTINGS("ring.bytes=1G")),
 	      ==, BUS_ENOMEM);
-	check_text(bus_detail(), "bytes");
+	check_text(bus_detail(), "MiB");
 	after = test_status(t);
 	check(after.memory, ==, before.memory);
 	check(after.n_topics, ==, 0);
@@ -714,8 +723,10 @@ static uint64_t activity(uint32_t pid)
 	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
 	f = fopen(path, "re");
 	check_true(f);
-	check(fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u "
-			"%*u %lu %lu", &user, &system),
+	check(fscanf(f,
+		     "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u "
+		     "%*u %lu %lu",
+		     &user, &system),
 	      ==, 2);
 	fclose(f);
 	snprintf(path, sizeof(path), "/proc/%u/status", pid);
@@ -759,7 +770,8 @@ int main(void)
 		TEST(either_half_may_be_told_to_end),
 		TEST(a_path_too_long_is_refused),
 		cmocka_unit_test(a_directory_that_cannot_be_written_is_refused),
-		cmocka_unit_test(nobody_running_is_told_apart_from_no_instance),
+		cmocka_unit_test(
+			no_instance_is_told_with_where_it_was_looked_for),
 		TEST(the_worker_may_be_killed),
 		TEST(requests_survive_the_worker),
 		TEST(the_keeper_may_be_killed),

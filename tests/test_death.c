@@ -39,8 +39,7 @@ static void payload_check(const struct bus_record *r, struct payload *ret)
 	memcpy(ret, r->value, r->value_size);
 	check(r->value_size, ==, offsetof(struct payload, fill) + ret->size);
 	for (size_t i = 0; i < ret->size; i++)
-		check(ret->fill[i], ==,
-		      (uint8_t)(ret->who * 31 + ret->number));
+		check(ret->fill[i], ==, (uint8_t)(ret->who * 31 + ret->number));
 }
 
 static void wait_for_counts(struct test_bus *t, uint32_t producers,
@@ -76,8 +75,7 @@ static void send_for_ever(void *arg)
 		for (unsigned i = 0; i < 3; i++) {
 			m[i] = BUS_MESSAGE;
 			m[i].value = &load[i];
-			m[i].value_size =
-				payload_make(&load[i], s->who, n + i);
+			m[i].value_size = payload_make(&load[i], s->who, n + i);
 		}
 		if (n % 2) {
 			check(bus_send_batch(p, m, 3, NULL), >=, 0);
@@ -110,6 +108,15 @@ static void read_until(struct bus_consumer *c, uint64_t *next, uint64_t who)
 
 #define KILLS (40 / TEST_SLOW + 2)
 
+/* Waits for nothing: whoever has to read cannot wait for room as well. */
+static bool open_impatient(struct bus *bus, struct bus_producer **ret)
+{
+	struct bus_producer_options o = { .size = sizeof(o),
+					  .timeout = BUS_NO_WAIT };
+
+	return bus_producer_open(bus, "t", &o, ret) == 0;
+}
+
 static void kill_senders(struct test_bus *t, bool one)
 {
 	static uint64_t next[KILLS + 1];
@@ -136,7 +143,7 @@ static void kill_senders(struct test_bus *t, bool one)
 			check(read_one(c, next), ==, i);
 		test_kill(pid);
 		/* producers=one: refused until the death is known */
-		wait_until(bus_producer_open(t->bus, "t", NULL, &p) == 0);
+		wait_until(open_impatient(t->bus, &p));
 		while ((off = bus_send(p, &load,
 				       payload_make(&load, 0, i - 1))) < 0)
 			read_one(c, next);
@@ -179,7 +186,7 @@ static void senders_killed_together_harm_nobody(void **state)
 	test_topic(t->bus, "t", 1,
 		   SETTINGS("ring.bytes=8K", "slow.consumer=block",
 			    "stall.fence.ms=60000"));
-	p = test_producer(t->bus, "t", PATIENCE);
+	p = test_producer(t->bus, "t", BUS_NO_WAIT);
 	c = test_consumer(t->bus, "t", BUS_BEGINNING, BUS_SLOW_BLOCK);
 	for (unsigned round = 0; round < 8; round++) {
 		memset(next + 1, 0, 3 * sizeof(*next));
@@ -213,8 +220,8 @@ struct claimer {
 	struct test_bus *t;
 	pid_t grandchild;
 	bool claimed;
-	bool pass_on;	/* its descriptors live on in another process */
-	bool hang_up;	/* it closes its own descriptors, and commits later */
+	bool pass_on; /* its descriptors live on in another process */
+	bool hang_up; /* it closes its own descriptors, and commits later */
 };
 
 static void claim_and_wait(void *arg)
@@ -416,8 +423,8 @@ static void hold_room_for_ever(void *arg)
 {
 	struct reader *a = arg;
 	struct bus *bus = test_connect(a->t);
-	struct bus_consumer *c = test_consumer(bus, "t", BUS_END,
-					       BUS_SLOW_BLOCK);
+	struct bus_consumer *c =
+		test_consumer(bus, "t", BUS_END, BUS_SLOW_BLOCK);
 	struct bus_record r;
 
 	check(bus_poll(c, &r, BUS_NO_WAIT), ==, 0);
@@ -429,8 +436,8 @@ static void sleep_on_the_bell(void *arg)
 {
 	struct reader *a = arg;
 	struct bus *bus = test_connect(a->t);
-	struct bus_consumer *c = test_consumer(bus, "t", BUS_END,
-					       BUS_SLOW_DROP);
+	struct bus_consumer *c =
+		test_consumer(bus, "t", BUS_END, BUS_SLOW_DROP);
 	struct bus_record r;
 
 	bus_store(&a->there, true);
@@ -522,9 +529,8 @@ static void a_fork_in_the_middle_of_a_claim_disturbs_nobody(void **state)
 	m.value_size = 6;
 	for (int64_t i = 0; i < 10; i++) {
 		check(bus_reserve(forked, &m, &room), ==, 0);
-		test_join(test_fork(i & 1 ? close_what_is_the_parents :
-					    do_nothing,
-				    t));
+		test_join(test_fork(
+			i & 1 ? close_what_is_the_parents : do_nothing, t));
 		memcpy(room, "parent", 6);
 		check(bus_commit(forked), ==, i);
 		test_expect(c, i, "parent");

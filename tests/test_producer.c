@@ -24,13 +24,14 @@ static void expect_bytes(struct bus_consumer *c, int64_t offset,
 
 static void offsets_are_dense(void **state)
 {
+	static const char value[200];
 	struct test_bus *t = *state;
 	struct bus_producer *p;
 
 	test_topic(t->bus, "t", 1, SETTINGS(RING));
 	p = test_producer(t->bus, "t", BUS_NO_WAIT);
 	for (int64_t i = 0; i < 5000; i++)
-		check(bus_send(p, &i, (size_t)i % 200), ==, i);
+		check(bus_send(p, value, (size_t)i % 200), ==, i);
 	p = bus_producer_close(p);
 	check_true(!p);
 	p = test_producer(t->bus, "t", BUS_NO_WAIT);
@@ -144,8 +145,7 @@ static void a_record_too_large_is_refused_and_nothing_is_lost(void **state)
 	void *room = NULL;
 
 	memset(value, 'm', sizeof(value));
-	test_topic(t->bus, "t", 1,
-		   SETTINGS(RING, "max.message.bytes=900"));
+	test_topic(t->bus, "t", 1, SETTINGS(RING, "max.message.bytes=900"));
 	p = test_producer(t->bus, "t", BUS_NO_WAIT);
 	check(bus_send(p, value, 900), ==, 0);
 	check(bus_send(p, value, 1000), ==, BUS_EMSGSIZE);
@@ -327,8 +327,7 @@ static void a_bad_batch_publishes_nothing(void **state)
 	struct test_bus *t = *state;
 	struct bus_producer *p;
 
-	test_topic(t->bus, "t", 3,
-		   SETTINGS(RING, "max.message.bytes=1000"));
+	test_topic(t->bus, "t", 3, SETTINGS(RING, "max.message.bytes=1000"));
 	p = test_producer(t->bus, "t", BUS_NO_WAIT);
 	for (unsigned i = 0; i <= BUS_BATCH_MAX; i++)
 		m[i] = BUS_MESSAGE;
@@ -655,20 +654,41 @@ static void a_deleted_topic_is_told(void **state)
 
 	for (unsigned one = 0; one < 2; one++) {
 		test_topic(t->bus, "t", 1,
-			   SETTINGS(RING, one ? "producers=one" :
-						"producers=many"));
+			   SETTINGS(RING,
+				    one ? "producers=one" : "producers=many"));
 		p = test_producer(t->bus, "t", BUS_NO_WAIT);
 		check(bus_send(p, "x", 1), ==, 0);
 		check(bus_topic_delete(t->bus, "t"), ==, 0);
 		for (unsigned i = 0; i < 3; i++)
 			check(bus_send(p, "x", 1), ==, BUS_EGONE);
-		check(bus_reserve(p, &m, &room), ==, BUS_EGONE);
+		/* producers=one looks when it commits */
+		check(bus_reserve(p, &m, &room), ==, one ? 0 : BUS_EGONE);
+		check(bus_commit(p), ==, one ? BUS_EGONE : BUS_EINVAL);
 		/* also when there is a new one of that name */
 		test_topic(t->bus, "t", 1, SETTINGS(RING));
 		check(bus_send(p, "x", 1), ==, BUS_EGONE);
 		bus_producer_close(p);
 		check(bus_topic_delete(t->bus, "t"), ==, 0);
 	}
+}
+
+/* Another topic of that name is another topic, also in partitions not yet
+ * attached to. */
+static void a_topic_created_again_is_not_mixed_with_the_old_one(void **state)
+{
+	struct test_bus *t = *state;
+	struct bus_message m = BUS_MESSAGE;
+	struct bus_producer *p;
+
+	test_topic(t->bus, "t", 2, SETTINGS(RING));
+	p = test_producer(t->bus, "t", BUS_NO_WAIT);
+	check(bus_topic_delete(t->bus, "t"), ==, 0);
+	test_topic(t->bus, "t", 2, SETTINGS(RING));
+	m.partition = 1;
+	check(bus_send_message(p, &m, NULL), ==, BUS_EGONE);
+	m.partition = 0;
+	check(bus_send_message(p, &m, NULL), ==, BUS_EGONE);
+	bus_producer_close(p);
 }
 
 /* ---- Fork ------------------------------------------------------------------------ */
@@ -725,8 +745,8 @@ static void a_forked_child_gets_an_error_and_may_open_its_own(void **state)
 static void a_roll_goes_unnoticed(void **state)
 {
 	static const char *const alters[] = {
-		"ring.bytes=128K", "ring.bytes=4096", "producers=one",
-		"ring.bytes=64K", "max.message.bytes=3000", "producers=many",
+		"ring.bytes=128K", "ring.bytes=4096",	     "producers=one",
+		"ring.bytes=64K",  "max.message.bytes=3000", "producers=many",
 	};
 	struct test_bus *t = *state;
 	struct bus_producer *p;
@@ -824,6 +844,7 @@ int main(void)
 		TEST(one_means_one_at_a_time),
 		TEST(slots_run_out_and_come_back),
 		TEST(a_deleted_topic_is_told),
+		TEST(a_topic_created_again_is_not_mixed_with_the_old_one),
 		TEST(a_forked_child_gets_an_error_and_may_open_its_own),
 		TEST(a_roll_goes_unnoticed),
 		TEST(added_partitions_are_found),

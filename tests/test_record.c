@@ -79,10 +79,8 @@ static void there_and_back(const struct bus_message *m, size_t n, bool times)
 }
 
 static const struct bus_header headers[] = {
-	{ "trace", 5, "\0\1\2", 3 },
-	{ "", 0, "", 0 },
-	{ "none", 4, NULL, 0 },
-	{ "trace", 5, "again", 5 },
+	{ "trace", 5, "\0\1\2", 3 }, { "", 0, "", 0 },
+	{ "none", 4, NULL, 0 },	     { "trace", 5, "again", 5 },
 	{ "n\0l", 3, "\0", 1 },
 };
 
@@ -93,10 +91,17 @@ static const struct bus_message messages[] = {
 	{ .value = "v", .value_size = 1, .key = "", .key_size = 0 },
 	{ .value = NULL, .key = "tombstone", .key_size = 9 },
 	{ .value = "a\0b\0", .value_size = 4, .key = "\0\0", .key_size = 2 },
-	{ .value = "12345678", .value_size = 8, .key = "12345678",
-	  .key_size = 8, .headers = headers, .n_headers = 5 },
-	{ .value = "1234567", .value_size = 7, .headers = headers,
-	  .n_headers = 1, .timestamp = INT64_MIN },
+	{ .value = "12345678",
+	  .value_size = 8,
+	  .key = "12345678",
+	  .key_size = 8,
+	  .headers = headers,
+	  .n_headers = 5 },
+	{ .value = "1234567",
+	  .value_size = 7,
+	  .headers = headers,
+	  .n_headers = 1,
+	  .timestamp = INT64_MIN },
 	{ .value = NULL, .headers = headers + 2, .n_headers = 1 },
 };
 
@@ -126,9 +131,12 @@ static void every_size_comes_out(void **state)
 	for (size_t value = 0; value < 300; value++) {
 		struct bus_header h = { bytes, value / 2, bytes + 9, value };
 		struct bus_message m = {
-			.value = bytes, .value_size = value,
-			.key = bytes + 7, .key_size = test_random(&seed) % 40,
-			.headers = &h, .n_headers = value % 2,
+			.value = bytes,
+			.value_size = value,
+			.key = bytes + 7,
+			.key_size = test_random(&seed) % 40,
+			.headers = &h,
+			.n_headers = value % 2,
 		};
 
 		there_and_back(&m, 1, value % 3 == 0);
@@ -239,8 +247,8 @@ static void a_record_cut_short_is_refused(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(messages); i++) {
-		uint8_t *end = bus_record_encode(buffer, &messages[i], true,
-						 NULL);
+		uint8_t *end =
+			bus_record_encode(buffer, &messages[i], true, NULL);
 
 		for (const uint8_t *e = buffer; e < end; e += 8) {
 			struct bus_record r = { 0 };
@@ -280,8 +288,10 @@ static void a_flipped_word_leads_nowhere_outside(void **state)
 
 static void headers_cut_short_are_corrupt(void **state)
 {
-	struct bus_message m = { .headers = headers, .n_headers = 5,
-				 .value = "v", .value_size = 1 };
+	struct bus_message m = { .headers = headers,
+				 .n_headers = 5,
+				 .value = "v",
+				 .value_size = 1 };
 	struct bus_record r = { 0 };
 	struct bus_header h = { 0 };
 	uint8_t *end = bus_record_encode(buffer, &m, false, NULL);

@@ -14,67 +14,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
-#include "ring.h"
-
-#define SIZE UINT64_C(4096)
-#define FRAME_MAX (SIZE / 4)
-
-/* ---- A ring in this process -------------------------------------------- */
-
-struct page {
-	struct bus_ring_control control;
-	struct bus_slot slot[BUS_SLOTS];
-	struct bus_consumer_line line[BUS_SLOTS];
-	struct bus_bells bells;
-	struct bus_ring_head head;
-	struct bus_partition_page partition;
-};
-
-static struct bus_ring *ring_new(uint64_t pos, uint64_t off, bool one)
-{
-	struct bus_ring *r = calloc(1, sizeof(*r));
-	int fd = memfd_create("test-ring", MFD_CLOEXEC);
-	struct page *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint8_t *data = mmap(NULL, 2 * SIZE, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	check_true(r && p != MAP_FAILED && data != MAP_FAILED);
-	check(ftruncate(fd, (off_t)SIZE), ==, 0);
-	for (unsigned i = 0; i < 2; i++)
-		check_true(mmap(data + i * SIZE, SIZE, PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_FIXED, fd,
-				0) != MAP_FAILED);
-	close(fd);
-	*r = (struct bus_ring){
-		.shm_data = data, .size = SIZE, .mask = SIZE - 1,
-		.frame_max = FRAME_MAX, .salt = UINT64_C(0x9c0ffee123),
-		.one = one, .shm_control = &p->control, .shm_slot = p->slot,
-		.shm_head = &p->head, .shm_bells = &p->bells,
-		.shm_line = p->line, .shm_partition = &p->partition,
-	};
-	p->control.free = p->control.closing = (struct bus_pair){ pos, off };
-	p->control.tail = (struct bus_pair){ pos | (one ? BUS_TAIL_ONE : 0),
-					     off };
-	for (unsigned i = 0; i < BUS_MARKS; i++)
-		p->control.mark[i] = p->control.free;
-	/* busd writes 0, which is below all that is sent before 2^63 */
-	p->slot[0].last = pos - 64;
-	p->head.slots_used = 4;
-	p->partition.consumers_used = 4;
-	if (one)
-		p->head.owner = UINT64_C(7) << 32 | 1;
-	return r;
-}
-
-static void ring_free(struct bus_ring *r)
-{
-	munmap(r->shm_data, 2 * SIZE);
-	munmap(r->shm_control, sizeof(struct page));
-	free(r);
-}
+#include "util_ring.h"
 
 /* ---- A producer, step by step ------------------------------------------ */
 
@@ -130,8 +71,7 @@ static void resolve(struct bus_ring *r, unsigned slot, struct bus_pair at,
 	for (uint64_t i = 0; i < length - sizeof(*f); i++)
 		bus_store(&p[i], payload(at, i));
 	bus_store(&f->word1, bus_word1(at.off, count));
-	bus_store_release(&f->word0,
-			  bus_ring_word0(r, at.pos, length, state));
+	bus_store_release(&f->word0, bus_ring_word0(r, at.pos, length, state));
 	if (r->one) {
 		bus_store_release(&r->shm_slot[slot].last, at.pos);
 		bus_ring_mark(r, at.pos, next);
@@ -171,8 +111,7 @@ static uint64_t take(struct bus_ring *r, struct bus_pair *at)
 
 static void pass(struct bus_ring *r, unsigned line, struct bus_pair at)
 {
-	bus_store_release(&r->shm_line[line].pos,
-			  at.pos | BUS_CONSUMER_BLOCK);
+	bus_store_release(&r->shm_line[line].pos, at.pos | BUS_CONSUMER_BLOCK);
 }
 
 /* ---- The model --------------------------------------------------------- */
@@ -212,7 +151,7 @@ static void check_boundaries(struct bus_ring *r)
  */
 static void run_against_model(uint64_t pos, uint64_t off, bool one)
 {
-	struct bus_ring *r = ring_new(pos, off, one);
+	struct bus_ring *r = test_ring_new(pos, off, one);
 	struct bus_pair at = { pos, off }, end;
 	uint64_t seed = pos + off + one;
 	unsigned read = 0;
@@ -221,14 +160,14 @@ static void run_against_model(uint64_t pos, uint64_t off, bool one)
 	check_true(bus_ring_enter(r, &r->shm_line[0], pos));
 	for (unsigned step = 0; step < 20000; step++) {
 		uint64_t x = test_random(&seed);
-		uint64_t length = 32 + x % (FRAME_MAX - 31);
+		uint64_t length = 32 + x % (RING_FRAME_MAX - 31);
 		unsigned count = 1 + (unsigned)(x >> 20) % 5;
 
 		if (x >> 63 || (x >> 40) % 7 == 0) {
 			end = bus_ring_end(r);
 			if (send_frame(r, length, count)) {
 				check(end.pos + bus_frame_size(length) - at.pos,
-				      >, SIZE);
+				      >, RING_SIZE);
 				continue;
 			}
 			model[n_model++] = (struct sent){ end, length };
@@ -244,14 +183,14 @@ static void run_against_model(uint64_t pos, uint64_t off, bool one)
 		}
 	}
 	check(read, >, 2000);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 static const uint64_t starts[] = {
 	BUS_FIRST_POS,
-	(UINT64_C(1) << 32) - 2 * SIZE,
-	(UINT64_C(1) << 63) - 2 * SIZE,
-	UINT64_C(0) - 10 * SIZE,
+	(UINT64_C(1) << 32) - 2 * RING_SIZE,
+	(UINT64_C(1) << 63) - 2 * RING_SIZE,
+	UINT64_C(0) - 10 * RING_SIZE,
 };
 static const uint64_t offsets[] = { 0, (UINT64_C(1) << 32) - 100,
 				    BUS_OFFSET_MAX - 200000 };
@@ -270,18 +209,19 @@ static void what_is_read_is_what_was_sent(void **state)
 static void frames_wrap_at_every_residue(void **state)
 {
 	(void)state;
-	for (uint64_t line = 1; line <= SIZE / 64; line++) {
-		for (uint64_t l = 1; l <= FRAME_MAX / 64; l++) {
+	for (uint64_t line = 1; line <= RING_SIZE / 64; line++) {
+		for (uint64_t l = 1; l <= RING_FRAME_MAX / 64; l++) {
 			struct bus_pair at = { line * 64, 5 };
-			struct bus_ring *r = ring_new(at.pos, at.off, l & 1);
+			struct bus_ring *r =
+				test_ring_new(at.pos, at.off, l & 1);
 
 			check_true(bus_ring_enter(r, &r->shm_line[0], at.pos));
-			while (at.pos < line * 64 + 3 * SIZE) {
+			while (at.pos < line * 64 + 3 * RING_SIZE) {
 				check(send_frame(r, l * 64 - 3, 1), ==, 0);
 				check(take(r, &at), ==, l * 64 - 3);
 				pass(r, 0, at);
 			}
-			ring_free(r);
+			test_ring_free(r);
 		}
 	}
 }
@@ -290,12 +230,12 @@ static void frames_wrap_at_every_residue(void **state)
 
 static void a_blocking_reader_holds_room(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	struct bus_pair at = { 64, 0 };
 
 	(void)state;
 	check_true(bus_ring_enter(r, &r->shm_line[2], at.pos));
-	for (unsigned i = 0; i < SIZE / 64; i++)
+	for (unsigned i = 0; i < RING_SIZE / 64; i++)
 		check(send_frame(r, 64, 1), ==, 0);
 	check(send_frame(r, 64, 1), ==, -EAGAIN);
 	check(take(r, &at), ==, 64);
@@ -304,18 +244,18 @@ static void a_blocking_reader_holds_room(void **state)
 	check(send_frame(r, 65, 1), ==, -EAGAIN);
 	check(send_frame(r, 64, 1), ==, 0);
 	check(send_frame(r, 64, 1), ==, -EAGAIN);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 /* [C] with a pin in the place of a reader. */
 static void an_unresolved_frame_holds_room(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	struct bus_pair at;
 
 	(void)state;
 	check(claim(r, 1, 64, 1, &at), ==, 0);
-	for (unsigned i = 1; i < SIZE / 64; i++)
+	for (unsigned i = 1; i < RING_SIZE / 64; i++)
 		check(send_frame(r, 64, 1), ==, 0);
 	check(send_frame(r, 64, 1), ==, -EAGAIN);
 	check(bus_ring_resolved(r, at.pos), ==, false);
@@ -326,38 +266,39 @@ static void an_unresolved_frame_holds_room(void **state)
 	check(bus_ring_resolved(r, at.pos), ==, true);
 	check(send_frame(r, 64, 1), ==, 0);
 	/* a lap later a foreign stamp stands there, and still it is resolved */
-	for (unsigned i = 0; i < 2 * SIZE / 64; i++)
+	for (unsigned i = 0; i < 2 * RING_SIZE / 64; i++)
 		check(send_frame(r, 64, 1), ==, 0);
 	check(bus_ring_resolved(r, at.pos), ==, true);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 static void a_pin_above_the_tail_holds_nothing(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 
 	(void)state;
-	for (unsigned i = 0; i < 3 * SIZE / 64; i++) {
+	for (unsigned i = 0; i < 3 * RING_SIZE / 64; i++) {
 		uint64_t tail = r->shm_control->tail.pos;
 
 		r->shm_slot[3].pin = (tail + 128) | BUS_PIN_CLAIMING;
 		check(send_frame(r, 64, 1), ==, 0);
 	}
-	ring_free(r);
+	test_ring_free(r);
 }
 
 static void a_closed_ring_gives_no_room(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	uint64_t free;
 
 	(void)state;
-	for (unsigned i = 0; i < SIZE / 64; i++)
+	for (unsigned i = 0; i < RING_SIZE / 64; i++)
 		check(send_frame(r, 64, 1), ==, 0);
 	free = r->shm_control->free.pos;
 	r->shm_control->tail.pos |= BUS_TAIL_CLOSED;
-	check(bus_ring_reclaim(r, free + SIZE + 64, NULL), ==, free + SIZE);
-	ring_free(r);
+	check(bus_ring_reclaim(r, free + RING_SIZE + 64, NULL), ==,
+	      free + RING_SIZE);
+	test_ring_free(r);
 }
 
 /* What slow readers may still want is kept: a quarter goes, not all. */
@@ -365,18 +306,19 @@ static void reclaim_frees_what_is_needed_and_a_quarter(void **state)
 {
 	(void)state;
 	for (unsigned one = 0; one < 2; one++) {
-		struct bus_ring *r = ring_new(64, 0, one);
+		struct bus_ring *r = test_ring_new(64, 0, one);
 
-		for (unsigned i = 0; i < 5 * SIZE / 64; i++) {
+		for (unsigned i = 0; i < 5 * RING_SIZE / 64; i++) {
 			struct bus_pair end;
 
 			check(send_frame(r, 64, 1), ==, 0);
 			end = bus_ring_end(r);
-			if (i > SIZE / 64)
+			if (i > RING_SIZE / 64)
 				check(end.pos - r->shm_control->free.pos, >=,
-				      SIZE - SIZE / 4 - SIZE / 16);
+				      RING_SIZE - RING_SIZE / 4 -
+					      RING_SIZE / 16);
 		}
-		ring_free(r);
+		test_ring_free(r);
 	}
 }
 
@@ -384,27 +326,27 @@ static void without_marks_reclaim_still_finds_room(void **state)
 {
 	(void)state;
 	for (unsigned one = 0; one < 2; one++) {
-		struct bus_ring *r = ring_new(64, 0, one);
+		struct bus_ring *r = test_ring_new(64, 0, one);
 
-		for (unsigned i = 0; i < 5 * SIZE / 64; i++) {
+		for (unsigned i = 0; i < 5 * RING_SIZE / 64; i++) {
 			memset(r->shm_control->mark, 0,
 			       sizeof(r->shm_control->mark));
 			check(send_frame(r, 64, 1), ==, 0);
 			/* somebody else must find the end as well */
 			check(bus_ring_end(r).off, ==, i + 1);
 		}
-		ring_free(r);
+		test_ring_free(r);
 	}
 }
 
 static void nobody_enters_below_closing(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	struct bus_consumer_line *line = &r->shm_line[1];
 	struct bus_pair closing;
 
 	(void)state;
-	for (unsigned i = 0; i < 3 * SIZE / 64; i++)
+	for (unsigned i = 0; i < 3 * RING_SIZE / 64; i++)
 		check(send_frame(r, 64, 1), ==, 0);
 	/* a promise that is not kept yet counts already */
 	closing = r->shm_control->closing;
@@ -418,7 +360,7 @@ static void nobody_enters_below_closing(void **state)
 		;
 	check(bus_diff(closing.pos, r->shm_control->free.pos), >=, 0);
 	check(take(r, &closing), ==, 64);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 /* ---- What laps leave behind -------------------------------------------- */
@@ -426,12 +368,12 @@ static void nobody_enters_below_closing(void **state)
 /* [B] */
 static void a_frame_of_an_earlier_lap_does_not_pass(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	struct bus_pair at = { 64, 0 }, next;
 
 	(void)state;
 	for (unsigned lap = 0; lap < 3; lap++) {
-		for (unsigned i = 0; i < SIZE / 64; i++) {
+		for (unsigned i = 0; i < RING_SIZE / 64; i++) {
 			uint64_t p = at.pos;
 
 			check(bus_ring_header(r, p, &next), ==, 0);
@@ -441,13 +383,13 @@ static void a_frame_of_an_earlier_lap_does_not_pass(void **state)
 			check(bus_ring_resolved(r, p), ==, true);
 		}
 	}
-	ring_free(r);
+	test_ring_free(r);
 }
 
 /* [D] */
 static void a_lapped_reader_is_told(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	struct bus_pair at = { 64, 0 };
 
 	(void)state;
@@ -462,14 +404,14 @@ static void a_lapped_reader_is_told(void **state)
 	check(take(r, &at), ==, 0);
 	at = bus_ring_beginning(r);
 	check(take(r, &at), ==, 64);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 static void a_length_that_cannot_be_is_refused(void **state)
 {
-	static const uint64_t bad[] = { 0, 1, 31, FRAME_MAX + 1,
+	static const uint64_t bad[] = { 0, 1, 31, RING_FRAME_MAX + 1,
 					BUS_FRAME_LENGTH_MAX };
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	struct bus_pair next = { 1, 2 };
 
 	(void)state;
@@ -482,14 +424,14 @@ static void a_length_that_cannot_be_is_refused(void **state)
 	check(bus_ring_header(r, 64, &next), ==, 0);
 	check(bus_ring_resolved(r, 64), ==, false);
 	check(next.pos, ==, 1);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 /* ---- The end with one producer ------------------------------------------ */
 
 static void the_end_is_found_behind_the_last_frame(void **state)
 {
-	struct bus_ring *r = ring_new(64, 9, true);
+	struct bus_ring *r = test_ring_new(64, 9, true);
 	struct bus_pair at;
 
 	(void)state;
@@ -503,26 +445,20 @@ static void the_end_is_found_behind_the_last_frame(void **state)
 	resolve(r, 5, at, 32, 1, BUS_STATE_COMMITTED);
 	check(bus_ring_end(r).pos, ==, 64 + 128 + 64);
 	check(bus_ring_end(r).off, ==, 13);
-	ring_free(r);
-}
-
-static void set_owner(struct bus_ring *r, uint64_t owner)
-{
-	/* busd's page, which the ring only reads */
-	((struct bus_ring_head *)(uintptr_t)r->shm_head)->owner = owner;
+	test_ring_free(r);
 }
 
 static void a_new_owner_begins_at_the_pair(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, true);
+	struct bus_ring *r = test_ring_new(64, 0, true);
 	struct bus_pair end;
 
 	(void)state;
 	check(send_frame(r, 64, 1), ==, 0);
 	end = bus_ring_end(r);
-	r->shm_control->tail = (struct bus_pair){ end.pos | BUS_TAIL_ONE,
-						  end.off };
-	set_owner(r, UINT64_C(8) << 32 | 2);
+	r->shm_control->tail =
+		(struct bus_pair){ end.pos | BUS_TAIL_ONE, end.off };
+	test_ring_head(r)->owner = UINT64_C(8) << 32 | 2;
 	check(bus_ring_end(r).pos, ==, end.pos);
 	resolve(r, 1, end, 64, 1, BUS_STATE_COMMITTED);
 	check(bus_ring_end(r).pos, ==, end.pos + 64);
@@ -530,17 +466,17 @@ static void a_new_owner_begins_at_the_pair(void **state)
 	r->shm_slot[0].last = end.pos + 640;
 	check(bus_ring_end(r).pos, ==, end.pos + 64);
 	/* nobody owns it */
-	set_owner(r, 0);
+	test_ring_head(r)->owner = 0;
 	r->shm_control->tail.pos = (end.pos + 64) | BUS_TAIL_ONE;
 	r->shm_control->tail.off = end.off + 1;
 	check(bus_ring_end(r).pos, ==, end.pos + 64);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 /* A producer may write anything there; nobody may hang because of it. */
 static void a_last_that_cannot_be_ends_the_search(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, true);
+	struct bus_ring *r = test_ring_new(64, 0, true);
 
 	(void)state;
 	check(send_frame(r, 64, 1), ==, 0);
@@ -550,7 +486,7 @@ static void a_last_that_cannot_be_ends_the_search(void **state)
 	r->shm_slot[0].last = 64 + 7;
 	bus_ring_end(r);
 	alarm(0);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 /* ---- Seek --------------------------------------------------------------- */
@@ -561,14 +497,15 @@ static void seek_finds_every_offset(void **state)
 
 	(void)state;
 	for (unsigned one = 0; one < 2; one++) {
-		struct bus_ring *r = ring_new(64, 0, one);
+		struct bus_ring *r = test_ring_new(64, 0, one);
 
 		for (n_model = 0; n_model < 1000; n_model++) {
 			uint64_t x = test_random(&seed);
 			struct bus_pair end = bus_ring_end(r);
 
 			model[n_model] =
-				(struct sent){ end, 32 + x % (FRAME_MAX / 2) };
+				(struct sent){ end,
+					       32 + x % (RING_FRAME_MAX / 2) };
 			check(send_frame(r, model[n_model].length,
 					 1 + (unsigned)(x >> 40) % 9),
 			      ==, 0);
@@ -579,7 +516,7 @@ static void seek_finds_every_offset(void **state)
 						  model[i + 1].at.off :
 						  bus_ring_end(r).off;
 			bool there = bus_diff(at.pos,
-				r->shm_control->closing.pos) >= 0;
+					      r->shm_control->closing.pos) >= 0;
 
 			for (uint64_t o = at.off; o < behind; o++) {
 				int e = bus_ring_seek(r, o, &got);
@@ -591,13 +528,13 @@ static void seek_finds_every_offset(void **state)
 					check(got.off, ==, at.off);
 			}
 		}
-		ring_free(r);
+		test_ring_free(r);
 	}
 }
 
 static void seek_goes_to_the_end_and_no_further(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	struct bus_pair at, got = { 0, 0 };
 
 	(void)state;
@@ -617,13 +554,13 @@ static void seek_goes_to_the_end_and_no_further(void **state)
 	resolve(r, 1, at, 64, 1, BUS_STATE_ABORTED);
 	check(bus_ring_seek(r, 3, &got), ==, 0);
 	check(got.pos, ==, 192);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 /* ---- Threads ------------------------------------------------------------ */
 
 #define RACE_FRAMES (2000000u / TEST_SLOW)
-#define NEAR_THE_END (UINT64_C(0) - 3 * SIZE)
+#define NEAR_THE_END (UINT64_C(0) - 3 * RING_SIZE)
 
 struct race {
 	struct bus_ring *ring;
@@ -654,7 +591,7 @@ static void *race_send(void *arg)
 /* Two producers, one blocking reader: each frame once, whole, in order. */
 static void two_producers_and_a_reader_agree(void **state)
 {
-	struct bus_ring *r = ring_new(NEAR_THE_END, 0, false);
+	struct bus_ring *r = test_ring_new(NEAR_THE_END, 0, false);
 	struct race race[2] = {
 		{ .ring = r, .slot = 0, .spread = 200 },
 		{ .ring = r, .slot = 3, .spread = 90 },
@@ -676,7 +613,7 @@ static void two_producers_and_a_reader_agree(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(thread[i], NULL);
 	check(bus_ring_end(r).off, ==, 2 * RACE_FRAMES);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 static void *race_enter(void *arg)
@@ -707,7 +644,7 @@ static void *race_enter(void *arg)
 
 static void whoever_came_in_is_not_overwritten(void **state)
 {
-	struct bus_ring *r = ring_new(64, 0, false);
+	struct bus_ring *r = test_ring_new(64, 0, false);
 	struct race race = { .ring = r, .spread = 1 };
 	pthread_t thread;
 
@@ -716,7 +653,7 @@ static void whoever_came_in_is_not_overwritten(void **state)
 	race_send(&race);
 	bus_store_release(&race.stop, UINT64_C(1));
 	pthread_join(thread, NULL);
-	ring_free(r);
+	test_ring_free(r);
 }
 
 int main(void)

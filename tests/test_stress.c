@@ -19,7 +19,7 @@
 #include "atomic.h"
 
 #define PRODUCERS 3
-#define RECORDS (60000 / TEST_SLOW)	/* of each producer */
+#define RECORDS (200000 / TEST_SLOW) /* of each producer */
 #define PARTITIONS 2
 
 /* ---- Self-checking records ------------------------------------------------------ */
@@ -54,7 +54,7 @@ struct job {
 	struct test_bus *t;
 	uint64_t who;
 	enum bus_slow slow;
-	uint64_t *sent;		/* producers that are done */
+	uint64_t *sent; /* producers that are done */
 };
 
 static void send_all(void *arg)
@@ -90,8 +90,8 @@ static void read_all_in_order(void *arg)
 {
 	struct job *job = arg;
 	struct bus *bus = test_connect(job->t);
-	struct bus_consumer *c = test_consumer(bus, "t", BUS_BEGINNING,
-					       BUS_SLOW_BLOCK);
+	struct bus_consumer *c =
+		test_consumer(bus, "t", BUS_BEGINNING, BUS_SLOW_BLOCK);
 	uint64_t next[PRODUCERS + 1] = { 0 }, all = 0;
 	int64_t offset[PARTITIONS] = { 0 };
 	struct bus_record r[20];
@@ -207,7 +207,7 @@ static void what_drop_consumers_read_and_lose_is_all(void **state)
 	struct job job[PRODUCERS + 2];
 	pid_t pid[PRODUCERS + 2];
 
-	test_topic(t->bus, "t", PARTITIONS, SETTINGS("ring.bytes=8K"));
+	test_topic(t->bus, "t", PARTITIONS, SETTINGS("ring.bytes=32K"));
 	for (unsigned i = 0; i < 2; i++) {
 		job[i] = (struct job){ .t = t, .who = i, .sent = sent };
 		pid[i] = test_fork(read_what_is_left, &job[i]);
@@ -273,7 +273,8 @@ static void *read_and_reopen(void *arg)
 		struct bus_consumer *c;
 		int e = bus_consumer_open(s->bus, "t", &o, &c);
 
-		if (e == BUS_ENOENT || e == BUS_EGONE || e == BUS_ETIMEDOUT)
+		/* ERANGE: the next one of that name has fewer partitions */
+		if (e == BUS_ENOENT || e == BUS_EGONE || e == BUS_ERANGE)
 			continue;
 		check(e, ==, 0);
 		for (unsigned i = 0; i < 2000; i++) {
@@ -352,8 +353,8 @@ static void *send_from_thread(void *arg)
 static void *read_in_thread(void *arg)
 {
 	struct shared *s = arg;
-	struct bus_consumer *c = test_consumer(s->bus, "t", BUS_BEGINNING,
-					       BUS_SLOW_BLOCK);
+	struct bus_consumer *c =
+		test_consumer(s->bus, "t", BUS_BEGINNING, BUS_SLOW_BLOCK);
 	struct bus_record r;
 
 	bus_fetch_add(&s->read, UINT64_C(1));

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 
 #define RECORDS (1000000 / TEST_SLOW)
-#define MARK 0x7ffff000		/* no pid is as large */
+#define MARK 0x7ffff000 /* no pid is as large */
 
 static void mark(int number)
 {
@@ -46,12 +46,13 @@ static void one_by_one(struct bus_producer *p, struct bus_consumer *c)
 static void with_all_there_is(struct bus_producer *p, struct bus_consumer *c)
 {
 	static const struct bus_header header = { "h", 1, "v", 1 };
-	struct bus_message m[10];
+	struct bus_message m[10], in_place;
 	struct bus_record r[50];
 	void *room;
 
 	for (unsigned k = 0; k < 10; k++) {
 		m[k] = BUS_MESSAGE;
+		m[k].value = "the value";
 		m[k].value_size = 9;
 		m[k].key = "key";
 		m[k].key_size = 3;
@@ -59,19 +60,18 @@ static void with_all_there_is(struct bus_producer *p, struct bus_consumer *c)
 		m[k].n_headers = 1;
 		m[k].timestamp = 1;
 	}
+	in_place = m[0];
+	in_place.value = NULL;
 	for (int64_t i = 0; i < RECORDS; i += 50) {
-		for (unsigned k = 0; k < 10; k++) {
-			if (bus_reserve(p, m, &room) || bus_commit(p) < 0)
+		for (unsigned k = 0; k < 10; k++)
+			if (bus_reserve(p, &in_place, &room) ||
+			    bus_commit(p) < 0)
 				_exit(2);
-			m[k].value = "the value";
-		}
 		for (unsigned k = 0; k < 4; k++)
 			if (bus_send_batch(p, m, 10, NULL) < 0)
 				_exit(3);
 		if (bus_poll_many(c, r, 50, BUS_FOREVER) != 50)
 			_exit(4);
-		for (unsigned k = 0; k < 10; k++)
-			m[k].value = NULL;
 	}
 }
 

@@ -52,8 +52,8 @@ static void creating_it_again_is_fine_only_if_it_is_the_same(void **state)
 	test_topic(t->bus, "t", 2, SETTINGS("ring.bytes=64K"));
 	check(bus_topic_describe(t->bus, "t", &before), ==, 0);
 	test_topic(t->bus, "t", 2, SETTINGS("ring.bytes=65536"));
-	check(bus_topic_create(t->bus, "t", 2, SETTINGS("ring.bytes=128K")),
-	      ==, BUS_EEXIST);
+	check(bus_topic_create(t->bus, "t", 2, SETTINGS("ring.bytes=128K")), ==,
+	      BUS_EEXIST);
 	check_text(bus_detail(), "ring.bytes");
 	check(bus_topic_create(t->bus, "t", 3, SETTINGS("ring.bytes=64K")), ==,
 	      BUS_EEXIST);
@@ -65,14 +65,13 @@ static void creating_it_again_is_fine_only_if_it_is_the_same(void **state)
 
 static void illegal_names_are_refused(void **state)
 {
-	static const char *const bad[] = { "", ".hidden", "a b", "a/b", "ä",
-					   "a\n", ".." };
+	static const char *const bad[] = { "",	".hidden", "a b", "a/b",
+					   "ä", "a\n",	   ".." };
 	char name[140];
 	struct test_bus *t = *state;
 
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
-		check(bus_topic_create(t->bus, bad[i], 1, NULL), ==,
-		      BUS_ENAME);
+		check(bus_topic_create(t->bus, bad[i], 1, NULL), ==, BUS_ENAME);
 	memset(name, 'x', sizeof(name));
 	name[BUS_NAME_MAX + 1] = 0;
 	check(bus_topic_create(t->bus, name, 1, NULL), ==, BUS_ENAME);

@@ -19,10 +19,10 @@
 
 #include <bus/bus.h>
 
-#define MS INT64_C(1000000)	/* in nanoseconds */
+#define MS INT64_C(1000000) /* in nanoseconds */
 #define SECOND (1000 * MS)
-#define PATIENCE (10 * SECOND)	/* only ever waited for when all is lost */
-#define SKIP 77			/* exit status: cannot run here */
+#define PATIENCE (10 * SECOND) /* only ever waited for when all is lost */
+#define SKIP 77 /* exit status: cannot run here */
 
 /* Under a sanitizer everything takes its time: do less of it. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -47,7 +47,7 @@
 #define check(a, op, b)                                                        \
 	do {                                                                   \
 		int64_t check_a = (int64_t)(a), check_b = (int64_t)(b);        \
-									       \
+                                                                               \
 		if (!(check_a op check_b))                                     \
 			test_failed(__FILE__, __LINE__, #a " " #op " " #b,     \
 				    check_a, check_b);                         \
@@ -72,7 +72,7 @@ void test_sleep(int64_t ns);
 #define wait_until(cond)                                                       \
 	do {                                                                   \
 		int64_t wait_end = test_now() + PATIENCE;                      \
-									       \
+                                                                               \
 		while (!(cond)) {                                              \
 			if (test_now() > wait_end)                             \
 				test_failed(__FILE__, __LINE__,                \
@@ -83,10 +83,10 @@ void test_sleep(int64_t ns);
 
 /* Children */
 
-void *test_shared(size_t size);			/* zeroed, seen by children */
+void *test_shared(size_t size); /* zeroed, seen by children */
 pid_t test_fork(void (*run)(void *arg), void *arg);
-void test_join(pid_t pid);			/* it must end with 0 */
-void test_kill(pid_t pid);			/* SIGKILL, and see it gone */
+void test_join(pid_t pid); /* it must end with 0 */
+void test_kill(pid_t pid); /* SIGKILL, and see it gone */
 bool test_is_gone(pid_t pid);
 
 /* What this process has open */
@@ -98,21 +98,21 @@ int test_count_maps(const char *part);
 
 struct test_bus {
 	char dir[40];
-	struct bus *bus;	/* a connection of the test's, opened */
-	pid_t keeper;		/* as it was started */
-	uint32_t restarts;	/* of the worker, that the test causes */
-	int n_fds, n_maps;	/* before it was started */
-	void (*prepare)(void);	/* called in the child that becomes busd */
+	struct bus *bus; /* a connection of the test's, opened */
+	pid_t keeper; /* as it was started */
+	uint32_t restarts; /* of the worker, that the test causes */
+	int n_fds, n_maps; /* before it was started */
+	void (*prepare)(void); /* called in the child that becomes busd */
 };
 
-const char *test_program(const char *name);	/* path of bus or busd */
+const char *test_program(const char *name); /* path of bus or busd */
 void test_dir_make(char dir[40]);
-void test_dir_remove(const char *dir);		/* must hold no socket */
+void test_dir_remove(const char *dir); /* must hold no socket */
 pid_t test_busd_spawn(const char *dir, void (*prepare)(void), char *ret,
 		      size_t size);
-void test_busd_start(struct test_bus *t);	/* in t->dir, and connects */
-void test_busd_stop(struct test_bus *t);	/* and checks what is left */
-void test_reap_all(void);			/* all children end with 0 */
+void test_busd_start(struct test_bus *t); /* in t->dir, and connects */
+void test_busd_stop(struct test_bus *t); /* and checks what is left */
+void test_reap_all(void); /* all children end with 0 */
 struct bus *test_connect(const struct test_bus *t);
 struct bus_status test_status(const struct test_bus *t);
 
