@@ -63,6 +63,7 @@
 /* One frame on its way. */
 struct claim {
 	struct bus_pair at;
+	struct bus_frame *shm_frame; /* there */
 	uint64_t length;	/* with the header */
 	uint64_t size;		/* length, rounded up */
 	uint64_t timestamp;
@@ -278,20 +279,15 @@ static int wait_for_room(struct bus_producer *p, struct lane *l, uint64_t size)
 
 /* ---- Claim ------------------------------------------------------------ */
 
-static inline struct bus_frame *frame_at(const struct lane *l, uint64_t pos)
+static inline uint8_t *payload_of(const struct claim *c)
 {
-	return (struct bus_frame *)(l->shm_data + (pos & l->mask));
-}
-
-static inline uint8_t *payload_of(const struct lane *l, const struct claim *c)
-{
-	return (uint8_t *)(frame_at(l, c->at.pos) + 1);
+	return (uint8_t *)(c->shm_frame + 1);
 }
 
 static inline void resolve(const struct lane *l, const struct claim *c,
 			   unsigned state)
 {
-	struct bus_frame *f = frame_at(l, c->at.pos);
+	struct bus_frame *f = c->shm_frame;
 	uint64_t stamp = (c->at.pos / BUS_FRAME_ALIGN ^ l->salt) << 24;
 
 	bus_store(&f->word1, bus_word1(c->at.off, c->count));
@@ -325,6 +321,7 @@ static int clear_wreck(struct bus_producer *p, struct lane *l)
 	if (pin & BUS_PIN_HOLDING) {
 		struct claim c = {
 			.at = { pos, bus_load(&l->shm_slot->want_off) },
+			.shm_frame = bus_ring_frame(&l->place.map->ring, pos),
 			.length = want >> 12,
 			.count = want & 4095,
 		};
@@ -451,7 +448,7 @@ claim(struct bus_producer *p, struct lane *l, struct claim *c)
 {
 	bus_store(&l->shm_slot->phase, (uint64_t)BUS_PHASE_SEND);
 	c->size = bus_frame_size(c->length);
-	while (unlikely(c->size > l->frame_max || l->unknown) ||
+	while (unlikely(c->size > l->frame_max) ||
 	       !(l->one ? claim_one(l, c) : claim_many(l, c))) {
 		struct claim copy = *c;
 		int r = claim_slow(p, l, &copy);
@@ -462,6 +459,8 @@ claim(struct bus_producer *p, struct lane *l, struct claim *c)
 			return r;
 		}
 	}
+	c->shm_frame =
+		(struct bus_frame *)(l->shm_data + (c->at.pos & l->mask));
 	return 0;
 }
 
@@ -517,7 +516,7 @@ finish(struct lane *l, const struct claim *c)
 
 static inline void fill_header(struct lane *l, const struct claim *c)
 {
-	struct bus_frame *f = frame_at(l, c->at.pos);
+	struct bus_frame *f = c->shm_frame;
 	uint64_t sequence = l->sequence++ << 4 & UINT32_MAX;
 
 	bus_store(&f->word2, c->timestamp);
@@ -533,13 +532,14 @@ static int64_t commit(struct bus_producer *p, struct lane *l, struct claim *c);
 static __attribute__((noinline, cold)) int64_t
 commit_closed(struct bus_producer *p, struct lane *l, struct claim *c)
 {
-	const uint8_t *payload = payload_of(l, c);
+	const uint8_t *payload = payload_of(c);
 	int64_t until = deadline(p, l), ret;
 	struct bus_attachment old;
 	int r = bus_wait_complete(l->place.map, until);
 
 	if (r < 0) {
 		l->unknown = true;
+		l->room = c->at.pos; /* so that the next claim looks */
 		return BUS_EINDEFINITE;
 	}
 	if (!listed(l, c))
@@ -551,7 +551,7 @@ commit_closed(struct bus_producer *p, struct lane *l, struct claim *c)
 		return r == BUS_EGONE ? BUS_EGONE : BUS_EFENCED;
 	ret = claim(p, l, c);
 	if (!ret) {
-		bus_copy(payload_of(l, c), payload,
+		bus_copy(payload_of(c), payload,
 			 c->length - sizeof(struct bus_frame));
 		fill_header(l, c);
 		ret = commit(p, l, c);
@@ -565,9 +565,10 @@ commit_closed(struct bus_producer *p, struct lane *l, struct claim *c)
  * others a lap ago: take them back now, while this one is being read, rather
  * than when the next record waits for it.
  */
-static inline void prefetch_next(const struct lane *l, const struct claim *c)
+static inline void prefetch_next(const struct claim *c)
 {
-	const uint8_t *next = (const uint8_t *)frame_at(l, c->at.pos + c->size);
+	/* behind the last one is the mirror */
+	const uint8_t *next = (const uint8_t *)c->shm_frame + c->size;
 	uint64_t n = c->size < PREFETCH_BYTES ? c->size : PREFETCH_BYTES;
 
 	for (uint64_t i = 0; i < n; i += BUS_LINE)
@@ -577,8 +578,9 @@ static inline void prefetch_next(const struct lane *l, const struct claim *c)
 static inline __attribute__((always_inline)) int64_t
 commit_fast(struct bus_producer *p, struct lane *l, const struct claim *c)
 {
+	int64_t ret;
+
 	resolve(l, c, BUS_STATE_COMMITTED);
-	prefetch_next(l, c);
 	bus_barrier();
 	/* [closed:B] pairs [closed:A]: busd's membarrier is between them */
 	if (unlikely(bus_load(&l->shm_head->closed))) {
@@ -586,7 +588,9 @@ commit_fast(struct bus_producer *p, struct lane *l, const struct claim *c)
 
 		return commit_closed(p, l, &copy);
 	}
-	return finish(l, c);
+	ret = finish(l, c);
+	prefetch_next(c);
+	return ret;
 }
 
 static int64_t commit(struct bus_producer *p, struct lane *l, struct claim *c)
@@ -698,7 +702,7 @@ int64_t bus_send(struct bus_producer *p, const void *value, size_t size)
 	r = claim(p, l, &c);
 	if (unlikely(r < 0))
 		return r;
-	bus_copy(payload_of(l, &c), value, size);
+	bus_copy(payload_of(&c), value, size);
 	fill_header(l, &c);
 	ret = commit_fast(p, l, &c);
 	spend_sticky(p, size);
@@ -805,9 +809,9 @@ int64_t bus_send_batch(struct bus_producer *p, const struct bus_message *m,
 	if (r < 0)
 		return r;
 	if (plain)
-		encode_plain(payload_of(l, &c), m, n);
+		encode_plain(payload_of(&c), m, n);
 	else
-		encode(payload_of(l, &c), m, &c);
+		encode(payload_of(&c), m, &c);
 	fill_header(l, &c);
 	ret = commit(p, l, &c);
 	if (ret >= 0 && partition)
@@ -844,9 +848,9 @@ int bus_reserve(struct bus_producer *p, const struct bus_message *m, void **ret)
 	if (r < 0)
 		return r;
 	if (c.attrs & BUS_ATTR_RECORDS)
-		bus_record_encode(payload_of(l, &c), &there, false, ret);
+		bus_record_encode(payload_of(&c), &there, false, ret);
 	else
-		*ret = payload_of(l, &c);
+		*ret = payload_of(&c);
 	l->open = c;
 	p->reserved = l;
 	return 0;
