@@ -659,8 +659,8 @@ static __attribute__((noinline)) int wait_more(struct bus_consumer *c,
 
 /*
  * Spin on the line where the next record of a single partition will be. With
- * BUS_WAIT_SPIN without a pause: measured, it finds the record 5 to 15 ns
- * earlier. The others leave the core's other thread some of it.
+ * BUS_WAIT_SPIN without a pause: a round trip takes less time (bus bench rtt).
+ * The others leave the core's other thread some of it.
  */
 static inline bool spin(const struct bus_consumer *c, unsigned *empty)
 {

@@ -2,10 +2,11 @@
 /*
  * map.c - mapping rings, sharing the mappings, and letting them go.
  *
- * Motivation. Mapping 16 MiB populated costs 1.5 ms and 17 MiB of address
- * space; ten handles on one partition need it once. A handle must find a ring
- * by its id while other threads attach, follow a roll or close, without a lock
- * that one of them could hold while it is preempted.
+ * Motivation. Mapping 16 MiB populated takes over a millisecond (bus bench
+ * attach) and 17 MiB of address space; ten handles on one partition need it
+ * once. A handle must find a ring by its id while other threads attach, follow
+ * a roll or close, without a lock that one of them could hold while it is
+ * preempted.
  *
  * So the rings are in a lock-free hash table (cds_lfht) read under RCU. A
  * reader that finds an entry takes a reference unless the count is zero: then

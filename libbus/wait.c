@@ -7,7 +7,7 @@
  * sleep, while the publisher stores its record and looks whether somebody
  * sleeps. Each side stores first and loads the other's word afterwards
  * (Dekker), so both need a full fence between the two. The publisher's would
- * cost it 5 ns a record; so the sleeper pays for both with membarrier(2),
+ * be paid for each record; so the sleeper pays for both with membarrier(2),
  * which makes every running thread of the registered processes pass a barrier:
  *
  *	sleeper				publisher

@@ -137,8 +137,8 @@ int bus_topic_create(struct bus *bus, const char *name, uint32_t partitions,
  * leaves them). ring.bytes, max.message.bytes and producers roll each
  * partition to a new ring: those who are attached follow by themselves, what
  * the old ring held stays readable until every consumer has passed it.
- * Return: as bus_topic_create(); BUS_ENOENT; BUS_EBUSY if a send did not end
- *   in stall.fence.ms.
+ * Return: as bus_topic_create(); BUS_ENOENT; BUS_EBUSY if a producer is stuck
+ *   in a send (stopped, or not repaired yet): nothing was changed.
  */
 int bus_topic_alter(struct bus *bus, const char *name, uint32_t partitions,
 		    const char *const *settings);

@@ -96,7 +96,9 @@ uint32_t bus_consumer_partitions(const struct bus_consumer *consumer);
  * @timeout: ns, BUS_NO_WAIT or BUS_FOREVER.
  * Return: 1; 0 if none came in time; BUS_ELAPPED (bus_consumer_lost() tells
  *   what; the next call goes on behind it), BUS_EGONE (deleted, and all read),
- *   BUS_EINTR, BUS_ECORRUPT, BUS_EFORKED, and the connection's on a roll.
+ *   BUS_EINTR, BUS_ECORRUPT, BUS_EFORKED, and when the ring was replaced what
+ *   asking busd for the next one may return (BUS_EAGAIN if it takes over a
+ *   second: call again).
  * Order: acquire; pairs with the release in bus_send().
  * Context: the consumer's thread; wait-free when a record is there.
  */
