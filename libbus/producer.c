@@ -414,6 +414,8 @@ static inline __attribute__((always_inline)) bool claim_many(struct lane *l,
 		return false;
 	for (;;) {
 		tail = bus_pair_load(&l->shm_control->tail);
+		/* the line is on its way while the tail is */
+		bus_prefetch_write(l->shm_data + (tail.pos & l->mask));
 		next.pos = tail.pos + c->size;
 		next.off = tail.off + c->count;
 		if (unlikely(tail.pos & BUS_TAIL_FLAGS ||
@@ -446,6 +448,8 @@ static inline __attribute__((always_inline)) bool claim_many(struct lane *l,
 static inline __attribute__((always_inline)) int
 claim(struct bus_producer *p, struct lane *l, struct claim *c)
 {
+	if (l->one) /* a reader polls the line: it takes the longest of all */
+		bus_prefetch_write(l->shm_data + (l->at.pos & l->mask));
 	bus_store(&l->shm_slot->phase, (uint64_t)BUS_PHASE_SEND);
 	c->size = bus_frame_size(c->length);
 	while (unlikely(c->size > l->frame_max) ||
