@@ -16,8 +16,9 @@
  *    those in which the two are threads of one core (80 to 100 ns): there each
  *    side's instructions take the other's time, which is another question.
  *  * After some forty slices both sides sleep for a moment, which draws the
- *    placement anew: such a stretch is mostly of one placement, and a row has
- *    many. The first slices of each stretch are warm-up and not kept.
+ *    placement anew, and again until it is one that counts, and preferably the
+ *    one that was had less often: such a stretch is mostly of one placement,
+ *    and a row has many. The first slices of each are warm-up and not kept.
  *  * A slice is sized in operations, by what the last slice of its kind in
  *    the same placement took per operation, so that it lasts as asked.
  *  * A takes the time of every chunk of operations. Most slices have chunks
@@ -48,6 +49,8 @@
 #define TIMED_EVERY 4 /* pairs of slices */
 #define TRIM 0.1 /* of the chunks */
 #define IDLE_NS 2000000
+#define DRAWS_MAX 50 /* for a placement that counts */
+#define DRAWS_EVEN 8 /* for the one that was had less often */
 #define TAG_CHUNKS 15 /* odd: the median is one of them */
 #define TAG_TRIPS 16
 #define TAG_CORE_NS 105 /* below: one core, neither near nor far */
@@ -81,6 +84,7 @@ struct pair {
 	uint32_t n_subject; /* slices of the subject that were kept */
 	/* ns per operation, as last seen: by part, timed, place */
 	double cost[2][2][BENCH_PLACES];
+	unsigned n_stretches[BENCH_PLACES];
 };
 
 /* ---- Both sides ------------------------------------------------------- */
@@ -319,13 +323,37 @@ static bool enough(const struct pair *pair, uint64_t deadline)
 	       pair->result->n_slices == BENCH_SLICES_MAX;
 }
 
-static void lead_stretch(struct pair *pair, uint64_t deadline)
+/* Have the placement drawn. Return: the tag that it shows. */
+static double draw(struct pair *pair)
 {
 	command(pair, VERB_IDLE, 0);
 	nap();
 	await(pair);
+	return tag(pair);
+}
 
-	double before = tag(pair);
+/*
+ * Whether a stretch in this placement is of use: not one that does not count,
+ * nor, while there is hope for the other, one that has more slices already.
+ */
+static bool wanted(const struct pair *pair, double ns, unsigned draws)
+{
+	enum bench_place place = place_of(ns, ns);
+	enum bench_place other = place == BENCH_NEAR ? BENCH_FAR : BENCH_NEAR;
+
+	if (place == BENCH_MIXED)
+		return draws >= DRAWS_MAX;
+	return draws >= DRAWS_EVEN ||
+	       pair->n_stretches[place] <= pair->n_stretches[other];
+}
+
+static void lead_stretch(struct pair *pair, uint64_t deadline)
+{
+	double before = draw(pair);
+
+	for (unsigned draws = 1; !wanted(pair, before, draws); draws++)
+		before = draw(pair);
+	pair->n_stretches[place_of(before, before)]++;
 
 	for (unsigned i = 0; i < WARM_UP + STRETCH_SLICES; i++) {
 		struct bench_slice slice = plan(pair, i);

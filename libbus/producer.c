@@ -58,7 +58,7 @@
 
 #define STICKY_BYTES 16384	/* keyless records stay on a partition for */
 #define SPIN_NS 20000		/* for room, before sleeping */
-#define PREFETCH_BYTES 512	/* of the next frame, at most */
+#define PREFETCH_BYTES 512	/* of a frame, at most */
 
 /* One frame on its way. */
 struct claim {
@@ -279,6 +279,15 @@ static int wait_for_room(struct bus_producer *p, struct lane *l, uint64_t size)
 
 /* ---- Claim ------------------------------------------------------------ */
 
+/* Ask for the first lines of a frame of @size bytes, to write them. */
+static inline void prefetch(const uint8_t *frame, uint64_t size)
+{
+	uint64_t n = size < PREFETCH_BYTES ? size : PREFETCH_BYTES;
+
+	for (uint64_t i = 0; i < n; i += BUS_LINE)
+		bus_prefetch_write(frame + i);
+}
+
 static inline uint8_t *payload_of(const struct claim *c)
 {
 	return (uint8_t *)(c->shm_frame + 1);
@@ -415,7 +424,7 @@ static inline __attribute__((always_inline)) bool claim_many(struct lane *l,
 	for (;;) {
 		tail = bus_pair_load(&l->shm_control->tail);
 		/* the line is on its way while the tail is */
-		bus_prefetch_write(l->shm_data + (tail.pos & l->mask));
+		prefetch(l->shm_data + (tail.pos & l->mask), c->size);
 		next.pos = tail.pos + c->size;
 		next.off = tail.off + c->count;
 		if (unlikely(tail.pos & BUS_TAIL_FLAGS ||
@@ -448,10 +457,10 @@ static inline __attribute__((always_inline)) bool claim_many(struct lane *l,
 static inline __attribute__((always_inline)) int
 claim(struct bus_producer *p, struct lane *l, struct claim *c)
 {
-	if (l->one) /* a reader polls the line: it takes the longest of all */
-		bus_prefetch_write(l->shm_data + (l->at.pos & l->mask));
-	bus_store(&l->shm_slot->phase, (uint64_t)BUS_PHASE_SEND);
 	c->size = bus_frame_size(c->length);
+	if (l->one) /* a reader polls the line: it takes the longest of all */
+		prefetch(l->shm_data + (l->at.pos & l->mask), c->size);
+	bus_store(&l->shm_slot->phase, (uint64_t)BUS_PHASE_SEND);
 	while (unlikely(c->size > l->frame_max) ||
 	       !(l->one ? claim_one(l, c) : claim_many(l, c))) {
 		struct claim copy = *c;
@@ -564,21 +573,6 @@ commit_closed(struct bus_producer *p, struct lane *l, struct claim *c)
 	return ret;
 }
 
-/*
- * The next frame is likely to be like this one, and its lines were read by
- * others a lap ago: take them back now, while this one is being read, rather
- * than when the next record waits for it.
- */
-static inline void prefetch_next(const struct claim *c)
-{
-	/* behind the last one is the mirror */
-	const uint8_t *next = (const uint8_t *)c->shm_frame + c->size;
-	uint64_t n = c->size < PREFETCH_BYTES ? c->size : PREFETCH_BYTES;
-
-	for (uint64_t i = 0; i < n; i += BUS_LINE)
-		bus_prefetch_write(next + i);
-}
-
 static inline __attribute__((always_inline)) int64_t
 commit_fast(struct bus_producer *p, struct lane *l, const struct claim *c)
 {
@@ -593,7 +587,10 @@ commit_fast(struct bus_producer *p, struct lane *l, const struct claim *c)
 		return commit_closed(p, l, &copy);
 	}
 	ret = finish(l, c);
-	prefetch_next(c);
+	/* The next frame is likely to be like this one, and its lines were
+	 * read by others a lap ago: take them back while this one is read.
+	 * Behind the last one is the mirror. */
+	prefetch((const uint8_t *)c->shm_frame + c->size, c->size);
 	return ret;
 }
 
