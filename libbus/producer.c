@@ -282,9 +282,12 @@ static int wait_for_room(struct bus_producer *p, struct lane *l, uint64_t size)
 /* Ask for the first lines of a frame of @size bytes, to write them. */
 static inline void prefetch(const uint8_t *frame, uint64_t size)
 {
-	uint64_t n = size < PREFETCH_BYTES ? size : PREFETCH_BYTES;
-
-	for (uint64_t i = 0; i < n; i += BUS_LINE)
+	bus_prefetch_write(frame);
+	if (likely(size <= BUS_LINE))
+		return;
+	if (size > PREFETCH_BYTES)
+		size = PREFETCH_BYTES;
+	for (uint64_t i = BUS_LINE; i < size; i += BUS_LINE)
 		bus_prefetch_write(frame + i);
 }
 
