@@ -47,6 +47,7 @@ struct bus_reader {
 	uint64_t passed;	/* what the line says */
 	uint64_t records, bytes;
 	struct bus_attachment place;
+	bool fresh;		/* just attached: `place` is the oldest ring */
 };
 
 struct bus_notify;
@@ -100,6 +101,7 @@ static inline void bus_reader_move(struct bus_reader *r,
 	if (r->place.map)
 		bus_map_put(r->place.map);
 	r->place = *to;
+	r->fresh = false;
 	r->shm_data = ring->shm_data;
 	r->mask = ring->mask;
 	r->salt = ring->salt;

@@ -41,9 +41,13 @@ static int ring_holding(const struct bus_consumer *c,
 			const struct bus_reader *r, uint64_t off,
 			struct bus_attachment *ret)
 {
-	struct bus_attachment a, next;
-	int e = bus_attach_next(c->bus, &r->place, BUS_SEQ_BEFORE_ALL, &a);
+	struct bus_attachment a = r->place, next;
+	int e = 0;
 
+	if (r->fresh)
+		bus_map_ref(a.map);
+	else
+		e = bus_attach_next(c->bus, &r->place, BUS_SEQ_BEFORE_ALL, &a);
 	if (e < 0)
 		return e;
 	while (complete(&a) && off >= end_off(&a)) {
@@ -243,6 +247,7 @@ static int add_reader(struct bus_consumer *c, uint32_t partition, int64_t start)
 	}
 	bus_reader_move(r, &place);
 	r->block = blocks(c, r) ? BUS_CONSUMER_BLOCK : 0;
+	r->fresh = true; /* until it moves */
 	e = seek(c, r, start);
 	if (e < 0) {
 		reader_free(c, r);
