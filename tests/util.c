@@ -263,6 +263,12 @@ void test_dir_remove(const char *dir)
 static void busd_exec(const char *dir, int ready, void (*prepare)(void))
 {
 	char log[256], fd[16];
+	char *const argv[] = { "busd",	     "--dir",
+			       (char *)dir,  "--foreground",
+			       "--ready-fd", fd,
+			       NULL };
+	/* opened before @prepare, which may become a user who cannot get here */
+	int exe = open(test_program("busd"), O_PATH | O_CLOEXEC);
 	int err;
 
 	snprintf(log, sizeof(log), "%s/stderr", dir);
@@ -273,8 +279,7 @@ static void busd_exec(const char *dir, int ready, void (*prepare)(void))
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (prepare)
 		prepare();
-	execl(test_program("busd"), "busd", "--dir", dir, "--foreground",
-	      "--ready-fd", fd, NULL);
+	fexecve(exe, argv, environ);
 	dprintf(ready, "cannot exec busd: %s\n", strerror(errno));
 	_exit(127);
 }
