@@ -409,9 +409,21 @@ claim_slow(struct bus_producer *p, struct lane *l, const struct claim *c)
 	return wait_for_room(p, l, c->size);
 }
 
+/* Where the claim lies. A reader polls that line, so having it written takes
+ * the longest of all: ask for it before anything else. */
+static inline void find_frame(const struct lane *l, struct claim *c,
+			      uint64_t pos)
+{
+	uint8_t *shm_frame = l->shm_data + (pos & l->mask);
+
+	prefetch(shm_frame, c->size);
+	c->shm_frame = (struct bus_frame *)shm_frame;
+}
+
 static inline __attribute__((always_inline)) bool
 claim_one(const struct lane *l, struct claim *c)
 {
+	find_frame(l, c, l->at.pos);
 	c->at = l->at;
 	return likely(bus_diff(l->at.pos + c->size, l->room) <= 0);
 }
@@ -426,8 +438,7 @@ static inline __attribute__((always_inline)) bool claim_many(struct lane *l,
 		return false;
 	for (;;) {
 		tail = bus_pair_load(&l->shm_control->tail);
-		/* the line is on its way while the tail is */
-		prefetch(l->shm_data + (tail.pos & l->mask), c->size);
+		find_frame(l, c, bus_tail_pos(tail));
 		next.pos = tail.pos + c->size;
 		next.off = tail.off + c->count;
 		if (unlikely(tail.pos & BUS_TAIL_FLAGS ||
@@ -461,8 +472,6 @@ static inline __attribute__((always_inline)) int
 claim(struct bus_producer *p, struct lane *l, struct claim *c)
 {
 	c->size = bus_frame_size(c->length);
-	if (l->one) /* a reader polls the line: it takes the longest of all */
-		prefetch(l->shm_data + (l->at.pos & l->mask), c->size);
 	bus_store(&l->shm_slot->phase, (uint64_t)BUS_PHASE_SEND);
 	while (unlikely(c->size > l->frame_max) ||
 	       !(l->one ? claim_one(l, c) : claim_many(l, c))) {
@@ -475,8 +484,6 @@ claim(struct bus_producer *p, struct lane *l, struct claim *c)
 			return r;
 		}
 	}
-	c->shm_frame =
-		(struct bus_frame *)(l->shm_data + (c->at.pos & l->mask));
 	return 0;
 }
 
