@@ -137,7 +137,7 @@ static inline int take_frame(struct bus_reader *r)
 	uint64_t w0 = bus_load_acquire(&f->word0);
 	uint64_t w1, length = bus_word0_length(w0);
 
-	if ((w0 ^ ((r->at.pos / BUS_FRAME_ALIGN) ^ r->salt) << 24) >> 24)
+	if ((w0 ^ bus_stamp(r->salt, r->at.pos)) >> 24)
 		return BUS_NOTHING;
 	w1 = bus_load(&f->word1);
 	if (unlikely(bus_word1_off(w1) != r->at.off || length < sizeof(*f) ||
@@ -224,106 +224,10 @@ static void sample(struct bus_reader *r, int64_t timestamp)
 	bus_hist_add(s, bus_realtime() - timestamp);
 }
 
-/*
- * Decode the record under the cursor, without passing it. Everything it says
- * was checked against the frame, and for a drop reader the frame was of this
- * lap while it was looked at.
- */
-static inline int decode(const struct bus_reader *r, struct bus_record *ret,
-			 const uint8_t **behind)
-{
-	ret->offset = (int64_t)r->off;
-	ret->timestamp = r->timestamp;
-	ret->partition = r->partition;
-	ret->producer = (uint32_t)(r->word3 >> 32);
-	ret->sequence = (uint32_t)r->word3 >> 4;
-	ret->position = r->at.pos;
-	if (likely(!(r->word3 & BUS_ATTR_RECORDS))) {
-		ret->value = r->cursor;
-		ret->value_size = (size_t)(r->end - r->cursor);
-		ret->key = NULL;
-		ret->key_size = 0;
-		ret->headers = NULL;
-		ret->headers_size = 0;
-		*behind = r->end;
-	} else {
-		*behind = bus_record_decode(r->cursor, r->end,
-					    r->word3 & BUS_ATTR_TIMES, ret);
-	}
-	if (!r->block && unlikely(lapped(r)))
-		return BUS_ELAPPED;
-	return likely(*behind) ? BUS_FOUND : BUS_ECORRUPT;
-}
-
-/*
- * Act on an error of have_frame() or decode(), now that the caller is going to
- * hear of it: a lapped reader goes on at the earliest record there is, a
- * record that cannot be right is stepped over with its frame.
- */
-static int stumble(struct bus_consumer *c, struct bus_reader *r, int error)
-{
-	if (error == BUS_ELAPPED)
-		return lose(c, r);
-	if (error == BUS_ECORRUPT) {
-		r->left = 0;
-		r->off = r->next.off;
-		r->at = r->next;
-	}
-	return error;
-}
-
 /* Whether what was read of the frame at r->at is of this lap. */
 static inline bool intact(const struct bus_reader *r)
 {
 	return r->block || likely(!lapped(r));
-}
-
-/*
- * The common case in one go: a committed frame with one bare value, the reader
- * at its beginning. Whatever is unusual in any way is left, untouched, to
- * have_frame() and decode().
- * Return: the frame, with what stands in it; NULL if it is not that.
- */
-struct bare {
-	const struct bus_frame *shm_frame;
-	uint64_t size;		/* of the value */
-	uint64_t word2, word3;
-};
-
-static inline const struct bus_frame *peek_bare(const struct bus_reader *r,
-						struct bare *ret)
-{
-	const uint64_t pos = r->at.pos;
-	const uint8_t *shm_f = r->shm_data + (pos & r->mask);
-	const struct bus_frame *f = (const struct bus_frame *)shm_f;
-	uint64_t w0, length;
-
-	if (r->left || r->next.pos != pos)
-		return NULL;
-	/* [peek:A] pairs [commit:A]: all of the frame after its word 0 */
-	w0 = bus_load_acquire(&f->word0);
-	if ((w0 ^ (pos / BUS_FRAME_ALIGN ^ r->salt) << 24) >> 24)
-		return NULL;
-	length = bus_word0_length(w0);
-	ret->word2 = bus_load(&f->word2);
-	ret->word3 = bus_load(&f->word3);
-	ret->size = length - sizeof(*f);
-	ret->shm_frame = f;
-	if (bus_word0_state(w0) != BUS_STATE_COMMITTED ||
-	    bus_load(&f->word1) != bus_word1(r->at.off, 1) ||
-	    ret->word3 & BUS_ATTR_RECORDS || length < sizeof(*f) ||
-	    length > r->frame_max || bus_load(&r->shm_head->closed))
-		return NULL;
-	return f;
-}
-
-/* The latency of the last of some records that were just counted. */
-static inline void sample_some(struct bus_reader *r, uint64_t before,
-			       int64_t timestamp)
-{
-	if (unlikely(timestamp != BUS_NO_TIMESTAMP) &&
-	    (before <= SAMPLE_MASK || (before ^ r->records) & ~SAMPLE_MASK))
-		sample(r, timestamp);
 }
 
 /* Fill in a record that is a value and nothing else. */
@@ -348,6 +252,90 @@ static inline void fill_frame(struct bus_record *ret,
 	ret->producer = (uint32_t)(word3 >> 32);
 	ret->sequence = (uint32_t)word3 >> 4;
 	ret->position = pos;
+}
+
+/*
+ * Decode the record under the cursor, without passing it. Everything it says
+ * was checked against the frame, and for a drop reader the frame was of this
+ * lap while it was looked at.
+ */
+static inline int decode(const struct bus_reader *r, struct bus_record *ret,
+			 const uint8_t **behind)
+{
+	fill_frame(ret, r, r->at.pos, (uint64_t)r->timestamp, r->word3);
+	if (likely(!(r->word3 & BUS_ATTR_RECORDS))) {
+		fill_plain(ret, r->cursor, (uint64_t)(r->end - r->cursor),
+			   r->off);
+		*behind = r->end;
+	} else {
+		ret->offset = (int64_t)r->off;
+		*behind = bus_record_decode(r->cursor, r->end,
+					    r->word3 & BUS_ATTR_TIMES, ret);
+	}
+	if (!intact(r))
+		return BUS_ELAPPED;
+	return likely(*behind) ? BUS_FOUND : BUS_ECORRUPT;
+}
+
+/*
+ * Act on an error of have_frame() or decode(), now that the caller is going to
+ * hear of it: a lapped reader goes on at the earliest record there is, a
+ * record that cannot be right is stepped over with its frame.
+ */
+static int stumble(struct bus_consumer *c, struct bus_reader *r, int error)
+{
+	if (error == BUS_ELAPPED)
+		return lose(c, r);
+	if (error == BUS_ECORRUPT) {
+		r->left = 0;
+		r->off = r->next.off;
+		r->at = r->next;
+	}
+	return error;
+}
+
+/*
+ * The common case in one go: a committed frame with one bare value, the reader
+ * at its beginning. Whatever is unusual in any way is left, untouched, to
+ * have_frame() and decode().
+ */
+struct bare {
+	const struct bus_frame *shm_frame;
+	uint64_t size;		/* of the value */
+	uint64_t word2, word3;
+};
+
+static inline bool peek_bare(const struct bus_reader *r, struct bare *ret)
+{
+	const uint64_t pos = r->at.pos;
+	const uint8_t *shm_f = r->shm_data + (pos & r->mask);
+	const struct bus_frame *f = (const struct bus_frame *)shm_f;
+	uint64_t w0, length;
+
+	if (r->left || r->next.pos != pos)
+		return false;
+	/* [peek:A] pairs [commit:A]: all of the frame after its word 0 */
+	w0 = bus_load_acquire(&f->word0);
+	if ((w0 ^ bus_stamp(r->salt, pos)) >> 24)
+		return false;
+	length = bus_word0_length(w0);
+	ret->word2 = bus_load(&f->word2);
+	ret->word3 = bus_load(&f->word3);
+	ret->size = length - sizeof(*f);
+	ret->shm_frame = f;
+	return bus_word0_state(w0) == BUS_STATE_COMMITTED &&
+	       bus_load(&f->word1) == bus_word1(r->at.off, 1) &&
+	       !(ret->word3 & BUS_ATTR_RECORDS) && length >= sizeof(*f) &&
+	       length <= r->frame_max && !bus_load(&r->shm_head->closed);
+}
+
+/* The latency of the last of some records that were just counted. */
+static inline void sample_some(struct bus_reader *r, uint64_t before,
+			       int64_t timestamp)
+{
+	if (unlikely(timestamp != BUS_NO_TIMESTAMP) &&
+	    (before <= SAMPLE_MASK || (before ^ r->records) & ~SAMPLE_MASK))
+		sample(r, timestamp);
 }
 
 /* Go on behind a frame that is read. Word by word: copied as pairs they would
@@ -416,7 +404,7 @@ static inline size_t take_bares(struct bus_reader *r, struct bus_record *ret,
 		uint64_t w3 = bus_load(&f->word3);
 		uint64_t length = bus_word0_length(w0);
 
-		if ((w0 ^ (pos / BUS_FRAME_ALIGN ^ r->salt) << 24) >> 24 ||
+		if ((w0 ^ bus_stamp(r->salt, pos)) >> 24 ||
 		    bus_word0_state(w0) != BUS_STATE_COMMITTED ||
 		    bus_load(&f->word1) != bus_word1(off, 1) ||
 		    w3 & BUS_ATTR_RECORDS || length < sizeof(*f) ||
@@ -668,7 +656,7 @@ static inline bool spin(const struct bus_consumer *c, unsigned *empty)
 	const struct bus_frame *f =
 		(const struct bus_frame *)(r->shm_data +
 					   (r->next.pos & r->mask));
-	uint64_t stamp = (r->next.pos / BUS_FRAME_ALIGN ^ r->salt) << 24;
+	uint64_t stamp = bus_stamp(r->salt, r->next.pos);
 
 	do {
 		if (c->wait != BUS_WAIT_SPIN)
@@ -801,10 +789,14 @@ int bus_poll_copy(struct bus_consumer *c, struct bus_record *ret, void *buffer,
 			struct bus_reader *r = c->readers[c->turn];
 
 			n = copy_from(c, r, ret, buffer, size);
-			if (n)
+			if (n < 0)
 				return n;
+			/* also after a record: or one partition that is
+			 * never empty would keep the others waiting */
 			if (++c->turn == c->n_readers)
 				c->turn = 0;
+			if (n)
+				return n;
 		}
 		n = wait_for_records(c, &w);
 		if (n <= 0)

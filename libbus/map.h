@@ -32,8 +32,7 @@ struct bus_map {
 	unsigned generation;		/* of the process that mapped it */
 	const struct bus_topic_page *shm_topic;
 	/* what was mapped, for munmap */
-	size_t ring_span, part_span;
-	const void *part_pages;
+	size_t ring_span;
 	struct cds_lfht_node node;	/* in the table of rings */
 	struct rcu_head rcu;
 };

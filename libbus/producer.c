@@ -300,7 +300,7 @@ static inline void resolve(const struct lane *l, const struct claim *c,
 			   unsigned state)
 {
 	struct bus_frame *f = c->shm_frame;
-	uint64_t stamp = (c->at.pos / BUS_FRAME_ALIGN ^ l->salt) << 24;
+	uint64_t stamp = bus_stamp(l->salt, c->at.pos);
 
 	bus_store(&f->word1, bus_word1(c->at.off, c->count));
 	/* [commit:A] pairs [peek:A]: all of the frame before its word 0 */

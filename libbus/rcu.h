@@ -65,12 +65,6 @@ static inline void bus_rcu_call(struct rcu_head *head,
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-/* Wait until all callbacks so far have run. */
-static inline void bus_rcu_barrier(void)
-{
-	urcu_bp_barrier();
-}
-
 /* A table of a fixed number of buckets (a power of two): resizing would need
  * a thread of its own in every process. */
 static inline struct cds_lfht *bus_lfht_new(unsigned long buckets)

@@ -50,9 +50,14 @@ static inline struct bus_frame *bus_ring_frame(const struct bus_ring *ring,
 }
 
 /* The stamp of a position, where it stands in word 0. */
+static inline uint64_t bus_stamp(uint64_t salt, uint64_t pos)
+{
+	return (pos / BUS_FRAME_ALIGN ^ salt) << 24;
+}
+
 static inline uint64_t bus_ring_stamp(const struct bus_ring *ring, uint64_t pos)
 {
-	return ((pos / BUS_FRAME_ALIGN) ^ ring->salt) << 24;
+	return bus_stamp(ring->salt, pos);
 }
 
 static inline uint64_t bus_ring_word0(const struct bus_ring *ring, uint64_t pos,
@@ -169,15 +174,6 @@ uint64_t bus_ring_reclaim(const struct bus_ring *ring, uint64_t upto,
 /* Store the mark of a claim [pos, next) if it crossed a sixteenth's border. */
 void bus_ring_mark(const struct bus_ring *ring, uint64_t pos,
 		   struct bus_pair next);
-
-/* The first position at or behind @pos where a mark falls due. */
-static inline uint64_t bus_ring_mark_due(const struct bus_ring *ring,
-					 uint64_t pos)
-{
-	uint64_t step = ring->size / BUS_MARKS;
-
-	return (pos | (step - 1)) + 1;
-}
 
 /*
  * Come in at @pos as a reader that holds room back: announces it in @line,

@@ -150,6 +150,40 @@ static void bad_openings_are_refused(void **state)
 
 /* ---- Reading ----------------------------------------------------------------- */
 
+/* A partition that is never empty does not keep the others waiting. */
+static void partitions_take_turns(void **state)
+{
+	struct test_bus *t = *state;
+	struct bus_message m = BUS_MESSAGE;
+	struct bus_producer *p;
+	struct bus_consumer *c;
+	struct bus_record r;
+	uint8_t buffer[64];
+	unsigned n[2] = { 0 };
+
+	test_topic(t->bus, "t", 2, SETTINGS(SMALL));
+	p = test_producer(t->bus, "t", BUS_NO_WAIT);
+	for (int32_t i = 0; i < 40; i++) {
+		m.partition = i % 2;
+		check(bus_send_message(p, &m, NULL), ==, i / 2);
+	}
+	c = test_consumer(t->bus, "t", BUS_BEGINNING, BUS_SLOW_DROP);
+	for (unsigned i = 0; i < 8; i++) {
+		check(bus_poll(c, &r, BUS_NO_WAIT), ==, 1);
+		n[r.partition]++;
+	}
+	check(n[0], ==, 4);
+	for (unsigned i = 0; i < 8; i++) {
+		check(bus_poll_copy(c, &r, buffer, sizeof(buffer), BUS_NO_WAIT),
+		      ==, 1);
+		n[r.partition]++;
+	}
+	check(n[0], ==, 8);
+	check(n[1], ==, 8);
+	bus_consumer_close(c);
+	bus_producer_close(p);
+}
+
 static void some_partitions_are_read_and_the_others_not(void **state)
 {
 	static const uint32_t some[] = { 3, 1 };
@@ -903,6 +937,7 @@ int main(void)
 		TEST(the_end_is_what_comes_next),
 		TEST(an_offset_that_is_not_there_is_refused_with_what_is),
 		TEST(bad_openings_are_refused),
+		TEST(partitions_take_turns),
 		TEST(some_partitions_are_read_and_the_others_not),
 		TEST(many_are_read_at_once_in_order),
 		TEST(nothing_there_takes_as_long_as_told),
